@@ -1,0 +1,91 @@
+"""Whether a choice or a condition holds, in the circumstances of one question."""
+
+from typing import NamedTuple
+
+from domain.condition import Surroundings, conditions_hold
+from domain.facts import Facts, categories_in_play
+from domain.holder import HolderKind
+from domain.json_logic import logic_holds
+from domain.json_value import JsonValue
+from domain.question import Question
+
+
+class Answer(NamedTuple):
+    """Yes or no; whether it hung on a condition; and what about it did not hold."""
+
+    holds: bool
+    conditional: bool = False
+    detail: str | None = None
+
+
+YES = Answer(holds=True)
+NO = Answer(holds=False)
+
+
+class Circumstances:
+    """What conditions see. It is put together when the first condition is met: most questions meet none."""
+
+    def __init__(self, question: Question, facts: Facts) -> None:
+        self._question = question
+        self._facts = facts
+        self._surroundings: Surroundings | None = None
+
+    def choice(self, leaf: JsonValue) -> Answer:
+        """What a choice says: true, false, or `{"conditions": [...]}`."""
+        if isinstance(leaf, bool):
+            return YES if leaf else NO
+        return self._conditions(leaf.get("conditions") if isinstance(leaf, dict) else None)
+
+    def condition(self, leaf: JsonValue) -> Answer:
+        """Whether a rule's condition holds: a list of conditions, or anything else as JSON logic."""
+        if isinstance(leaf, list):
+            return self._conditions(leaf)
+        variables = self._see().variables
+        data: dict[str, JsonValue] = {**variables, "payload": variables["data"]}
+        if logic_holds(leaf, data):
+            return Answer(holds=True, conditional=True)
+        return Answer(holds=False, conditional=True, detail="the logic does not give true")
+
+    def _conditions(self, conditions: JsonValue) -> Answer:
+        if not isinstance(conditions, list):
+            return Answer(holds=False, conditional=True, detail="this can't be read as conditions")
+        outcome = conditions_hold(conditions, self._see())
+        if outcome.failed is None:
+            return Answer(holds=True, conditional=True)
+        return Answer(
+            holds=False,
+            conditional=True,
+            detail=f"condition {outcome.failed + 1} of {len(conditions)} does not hold",
+        )
+
+    def _see(self) -> Surroundings:
+        if self._surroundings is None:
+            self._surroundings = Surroundings(_variables(self._question, self._facts), self._question.at)
+        return self._surroundings
+
+
+def _variables(question: Question, facts: Facts) -> dict[str, JsonValue]:
+    # Identity comes last: a property called `id` must not pass for it.
+    recipient: dict[str, JsonValue] = {**facts.recipient, "id": question.recipient.id}
+    if question.recipient.kind is HolderKind.OBJECT:
+        recipient["collection"] = question.recipient.collection
+    variables: dict[str, JsonValue] = {
+        "data": question.data,
+        "recipient": recipient,
+        "vars": dict(facts.variables),
+        "workflow": _workflow(question, facts),
+    }
+    if question.actor is not None:
+        variables["actor"] = question.actor
+    if facts.tenants:
+        variables["tenant"] = {**facts.tenant, "id": facts.tenants[-1][0].partition(":")[2]}
+    return variables
+
+
+def _workflow(question: Question, facts: Facts) -> JsonValue:
+    categories: list[JsonValue] = [*categories_in_play(question.categories, facts.workflow)]
+    shown: dict[str, JsonValue] = {"id": question.workflow, "key": question.workflow, "categories": categories}
+    if facts.workflow is not None:
+        shown["name"] = facts.workflow.name
+        shown["commercial"] = facts.workflow.commercial
+    return shown

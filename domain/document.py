@@ -1,0 +1,146 @@
+"""Documents as flat leaves, and the three things that happen to them: flattening, merging, comparing.
+
+A document is kept as a mapping from JSON Pointer to leaf. A leaf is anything that is replaced whole: a scalar, a list,
+or an object whose members have no life of their own. An object with no members is the leaf `{}` (a shell), so that
+`{"a": {}}` and `{}` stay two different documents.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final, cast
+
+from domain.json_value import JsonValue
+from domain.pointer import Pattern, ancestors, escape, keys_of, pointer, under_pattern
+
+Leaves = dict[str, JsonValue]
+
+
+class Missing:
+    """What stands on the one side of a change where there is nothing. Null is a value, this is not."""
+
+    def __repr__(self) -> str:
+        return "MISSING"
+
+
+MISSING: Final = Missing()
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One leaf before and after an event."""
+
+    path: str
+    before: JsonValue | Missing
+    after: JsonValue | Missing
+
+
+@dataclass(frozen=True, slots=True)
+class Unset:
+    """Takes away what a pattern names. `keeps_shell`: the object around it stays, even when empty (RFC 7396's null)."""
+
+    pattern: Pattern
+    keeps_shell: bool = False
+
+
+def flatten(tree: Mapping[str, JsonValue], prefix: str = "") -> Leaves:
+    """The leaves of a free JSON object: members of objects, lists whole, empty objects as shells."""
+    leaves: Leaves = {}
+    for key, value in tree.items():
+        path = f"{prefix}/{escape(key)}"
+        if isinstance(value, dict) and value:
+            leaves.update(flatten(value, path))
+        else:
+            leaves[path] = value
+    return leaves
+
+
+def unflatten(leaves: Mapping[str, JsonValue]) -> dict[str, JsonValue]:
+    """The object that these leaves make up."""
+    tree: dict[str, JsonValue] = {}
+    for path, value in leaves.items():
+        keys = keys_of(path)
+        node = tree
+        for key in keys[:-1]:
+            node = cast(dict[str, JsonValue], node.setdefault(key, {}))
+        # A shell is copied, or the next leaf under it would change the stored value.
+        node[keys[-1]] = {} if value == {} and isinstance(value, dict) else value
+    return tree
+
+
+def remove_below(leaves: Leaves, path: str) -> bool:
+    """Take away `path` and everything under it; whether there was any."""
+    found = leaves.pop(path, MISSING) is not MISSING
+    below = [other for other in leaves if other.startswith(path + "/")]
+    for other in below:
+        del leaves[other]
+    return found or bool(below)
+
+
+def put(leaves: Leaves, path: str, value: JsonValue) -> None:
+    """Set one leaf as a merge patch does: what stood above it as a leaf, or below it, gives way."""
+    if path in leaves and value != {}:
+        leaves[path] = value
+        return
+    for above in ancestors(path):
+        leaves.pop(above, None)
+    if value == {} and isinstance(value, dict):
+        if not any(other.startswith(path + "/") for other in leaves):
+            leaves[path] = {}
+        return
+    remove_below(leaves, path)
+    leaves[path] = value
+
+
+def unset(leaves: Leaves, rule: Unset) -> None:
+    """Take away what the rule's pattern names, wherever it matches."""
+    matched = {pointer(*keys_of(path)[: len(rule.pattern)]) for path in leaves if under_pattern(path, rule.pattern)}
+    for path in sorted(matched):
+        remove_below(leaves, path)
+        parent = path.rpartition("/")[0]
+        if rule.keeps_shell and parent:
+            put(leaves, parent, {})
+
+
+def merged(before: Mapping[str, JsonValue], patch: Mapping[str, JsonValue], unsets: Iterable[Unset]) -> Leaves:
+    """`before` after the unsets and then the patch."""
+    leaves = dict(before)
+    for rule in unsets:
+        unset(leaves, rule)
+    for path, value in patch.items():
+        put(leaves, path, value)
+    return leaves
+
+
+def same(one: object, other: object) -> bool:
+    """Equality as JSON has it: true is not 1."""
+    if type(one) is not type(other):
+        return False
+    if isinstance(one, list) and isinstance(other, list):
+        return len(one) == len(other) and all(map(same, one, other))
+    if isinstance(one, dict) and isinstance(other, dict):
+        return one.keys() == other.keys() and all(same(value, other[key]) for key, value in one.items())
+    return one == other
+
+
+def changes_between(before: Mapping[str, JsonValue], after: Mapping[str, JsonValue]) -> list[Change]:
+    """What differs, leaf by leaf, in the order of the paths."""
+    changes = [
+        Change(path, before.get(path, MISSING), value)
+        for path, value in after.items()
+        if not same(before.get(path, MISSING), value)
+    ]
+    changes += [Change(path, value, MISSING) for path, value in before.items() if path not in after]
+    if len(changes) > 1:
+        changes.sort(key=lambda change: change.path)
+    return changes
+
+
+def replayed(before: Mapping[str, JsonValue], changes: Sequence[Change]) -> Leaves:
+    """`before` after recorded changes: how a past state is made from a snapshot and history rows."""
+    leaves = dict(before)
+    for change in changes:
+        if isinstance(change.after, Missing):
+            leaves.pop(change.path, None)
+        else:
+            leaves[change.path] = change.after
+    return leaves

@@ -1,0 +1,57 @@
+"""Paths inside a document: JSON Pointers (RFC 6901), and patterns in which one segment may be anything."""
+
+from collections.abc import Iterable
+
+Pattern = tuple[str | None, ...]
+"""Keys from the root down; None stands for any key."""
+
+
+def escape(key: str) -> str:
+    """One key as a pointer segment."""
+    if "~" in key or "/" in key:
+        return key.replace("~", "~0").replace("/", "~1")
+    return key
+
+
+def unescape(segment: str) -> str:
+    """The key that a pointer segment stands for."""
+    if "~" in segment:
+        return segment.replace("~1", "/").replace("~0", "~")
+    return segment
+
+
+def pointer(*keys: str) -> str:
+    """The pointer to what lies under these keys; none of them is the root, the empty string."""
+    return "".join("/" + escape(key) for key in keys)
+
+
+def keys_of(text: str) -> tuple[str, ...]:
+    """The keys of a pointer, root first."""
+    return tuple(unescape(segment) for segment in text.split("/")[1:])
+
+
+def ancestors(text: str) -> Iterable[str]:
+    """Every pointer above `text`, nearest first, without the root."""
+    cut = text.rfind("/")
+    while cut > 0:
+        text = text[:cut]
+        yield text
+        cut = text.rfind("/")
+
+
+def parse_pattern(text: str) -> Pattern:
+    """A pattern as people write it: `*` is any key, `~2` a literal asterisk."""
+    return tuple(None if segment == "*" else unescape(segment.replace("~2", "*")) for segment in text.split("/")[1:])
+
+
+def format_pattern(pattern: Pattern) -> str:
+    """The inverse of `parse_pattern`."""
+    return "".join("/" + ("*" if key is None else escape(key).replace("*", "~2")) for key in pattern)
+
+
+def under_pattern(text: str, pattern: Pattern) -> bool:
+    """Whether `text` is what the pattern names, or lies below it."""
+    keys = keys_of(text)
+    return len(keys) >= len(pattern) and all(
+        wanted is None or wanted == key for wanted, key in zip(pattern, keys, strict=False)
+    )
