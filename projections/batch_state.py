@@ -1,0 +1,101 @@
+"""What folding a batch needs to know beforehand, and what it wants written. Plain values, no database."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from domain.event import Event
+from projections.checkpoint import Checkpoint
+from projections.stored_item import StoredItem
+from schemas.record import LogRecord
+
+SNAPSHOT_EVERY = 64
+"""Records of one stream between snapshots: the most that any question about the past has to fold."""
+
+
+@dataclass(frozen=True, slots=True)
+class Parked:
+    """A record that is no event: its class, and a sentence without personal data."""
+
+    why: str
+    sentence: str
+
+
+@dataclass(frozen=True, slots=True)
+class Decoded:
+    """A record and what its bytes came to."""
+
+    record: LogRecord
+    event: Event | Parked
+
+
+@dataclass(slots=True)
+class HolderRow:
+    """A row of `holders`. `id` is given by the projector, the only writer."""
+
+    id: int
+    stream: bytes
+    name: str
+    kind: str
+    sequence: int = 0
+    snapshot_offset: int = -1
+    forgotten_offset: int = -1
+
+    def values(self) -> tuple[Any, ...]:
+        """The row as `PUT_HOLDER` takes it."""
+        return (
+            self.id, self.stream, self.name, self.kind, self.sequence, self.snapshot_offset, self.forgotten_offset,
+        )  # fmt: skip
+
+
+@dataclass(slots=True)
+class ItemRow:
+    """A row of `items`, decoded."""
+
+    version: int
+    offset: int
+    stored: StoredItem
+
+
+@dataclass(slots=True)
+class EarlierEvent:
+    """An earlier record with the id of one in the batch."""
+
+    fingerprint: bytes
+    recorded_at_milliseconds: int
+    sequence: int
+
+
+ItemKey = tuple[int, str]
+
+
+@dataclass(slots=True)
+class BatchState:
+    """Everything the fold of one batch reads. The fold changes it as it goes on, in memory only."""
+
+    checkpoint: Checkpoint | None
+    next_holder_id: int
+    holders: dict[bytes, HolderRow] = field(default_factory=dict)
+    items: dict[ItemKey, ItemRow] = field(default_factory=dict)
+    items_of: dict[int, set[str]] = field(default_factory=dict)
+    earlier: dict[tuple[int, bytes], EarlierEvent] = field(default_factory=dict)
+
+    def put_item(self, holder_id: int, item: str, row: ItemRow) -> None:
+        """Note an item, known beforehand or just folded."""
+        self.items[holder_id, item] = row
+        self.items_of.setdefault(holder_id, set()).add(item)
+
+
+@dataclass(slots=True)
+class Writes:
+    """What one transaction writes, table by table."""
+
+    checkpoint: Checkpoint
+    expected_offset: int
+    """What the checkpoint must stand at for these writes to count; 0 with no checkpoint row at all for the first."""
+    holders: list[tuple[Any, ...]] = field(default_factory=list)
+    items: list[tuple[Any, ...]] = field(default_factory=list)
+    history: list[tuple[Any, ...]] = field(default_factory=list)
+    snapshots: list[tuple[Any, ...]] = field(default_factory=list)
+    choices_added: list[tuple[int, int, int]] = field(default_factory=list)
+    choices_removed: list[tuple[int, int, int]] = field(default_factory=list)
+    outcomes: list[str] = field(default_factory=list)

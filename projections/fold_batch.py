@@ -1,0 +1,306 @@
+"""Folding a batch of records over the state that was read for it. Pure: same records, same state, same writes."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+import msgspec
+
+from domain.document import Change, Leaves, Missing, changes_between
+from domain.event import Event, HolderForgotten, LedgerOpened, LedgerSealed, is_set_item, item_of, type_of
+from domain.fold import FOLD_VERSION, Outcome, Remembered, Verdict, fold, judge, touches_every_item
+from domain.holder import HolderKind
+from projections.batch_state import (
+    SNAPSHOT_EVERY,
+    BatchState,
+    Decoded,
+    EarlierEvent,
+    HolderRow,
+    ItemRow,
+    Parked,
+    Writes,
+)
+from projections.checkpoint import Checkpoint
+from projections.choices import rule_number
+from projections.position import encode_position, record_hash
+from projections.stored_item import EMPTY, EventReference, StoredItem, after_event, encode_item, event_reference
+from schemas.record import LogRecord
+
+_encode = msgspec.json.Encoder().encode
+NO_EVENT_ID = bytes(16)
+
+
+class LogDisagrees(Exception):
+    """The log is not the one that the views were made from. The text says which and what to do."""
+
+
+def opening_checkpoint(opened: LedgerOpened) -> Checkpoint:
+    """Where a new views file stands: before the ledger's first record."""
+    return Checkpoint(0, "", b"", 0, -1, opened.ledger_id, opened.generation, opened.secret_check, False, FOLD_VERSION)
+
+
+def fold_batch(state: BatchState, records: Sequence[Decoded]) -> Writes:
+    """The writes of one transaction. Raises LogDisagrees when a record is not the next one of this ledger."""
+    return _BatchFold(state, records[0]).run(records)
+
+
+class _BatchFold:
+    """One batch being folded: the state so far, and the rows it adds up to."""
+
+    def __init__(self, state: BatchState, first: Decoded) -> None:
+        self.state = state
+        self.opens = state.checkpoint is None
+        self.checkpoint = state.checkpoint or _checkpoint_of_first(first)
+        self.ledger = self.checkpoint.ledger_tag
+        self.generation = self.checkpoint.generation
+        self.next_offset = self.checkpoint.next_offset
+        self.recorded_at = self.checkpoint.recorded_at_milliseconds
+        self.environment_offset = self.checkpoint.environment_offset
+        self.sealed = self.checkpoint.sealed
+        self.position = self.checkpoint.position
+        self.writes = Writes(self.checkpoint, self.next_offset)
+        self.touched_holders: dict[int, HolderRow] = {}
+        self.touched_items: set[tuple[int, str]] = set()
+        self.choices: dict[tuple[int, int], tuple[int | None, int | None]] = {}
+
+    def run(self, records: Sequence[Decoded]) -> Writes:
+        hashed = b""
+        for decoded in records:
+            record = decoded.record
+            if record.offset != self.next_offset:
+                raise LogDisagrees(
+                    f"the log went from record {self.next_offset - 1} to {record.offset}; records are missing, "
+                    "so the projector stops: restore the log, or point this node at the ledger it belongs to"
+                )
+            hashed = record_hash(record.key, record.value)
+            self.recorded_at = max(self.recorded_at, record.timestamp_milliseconds)
+            self.position = encode_position(self.ledger, self.generation, record.offset, hashed[:4])
+            self.next_offset += 1
+            if isinstance(decoded.event, Parked):
+                self._park(record, decoded.event)
+            else:
+                self._event(record, decoded.event)
+        return self._finished(hashed)
+
+    def _event(self, record: LogRecord, event: Event) -> None:
+        holder = self._holder(event)
+        if record.key != event.stream or holder.name != str(event.holder):
+            self._park(record, Parked("invalid", "the record's key, stream and holder do not belong together"))
+            return
+        holder.sequence += 1
+        item = item_of(event.body)
+        row = self.state.items.get((holder.id, item)) if item is not None else None
+        verdict = self._judge(event, holder, row)
+        changes: list[dict[str, Any]] = []
+        version: int | None = row.version if row is not None else 0
+        if verdict.outcome is Outcome.APPLIED:
+            changes, version = self._apply(record.offset, event, holder)
+        if item is None:
+            version = None
+        self._add_history(record, event, holder, verdict, version, changes)
+        self.state.earlier[holder.id, event.event_id] = EarlierEvent(event.fingerprint, self.recorded_at, holder.sequence)
+        if holder.sequence % SNAPSHOT_EVERY == 0:
+            self._snapshot(holder, record.offset)
+
+    def _judge(self, event: Event, holder: HolderRow, row: ItemRow | None) -> Verdict:
+        if isinstance(event.body, LedgerOpened) and self.next_offset > 1:
+            return Verdict(Outcome.REJECTED, "ledger-already-open")
+        earlier = self.state.earlier.get((holder.id, event.event_id))
+        return judge(
+            event,
+            recorded_at_milliseconds=self.recorded_at,
+            remembered=None
+            if earlier is None
+            else Remembered(earlier.fingerprint, earlier.recorded_at_milliseconds, holder.sequence - earlier.sequence),
+            sealed=self.sealed,
+            version=row.version if row is not None else 0,
+        )
+
+    def _apply(self, offset: int, event: Event, holder: HolderRow) -> tuple[list[dict[str, Any]], int | None]:
+        if isinstance(event.body, LedgerSealed):
+            self.sealed = True
+        if holder.kind == HolderKind.ENVIRONMENT:
+            self.environment_offset = offset
+        reference = event_reference(event.event_id, self.position, self.recorded_at)
+        before = self._items_before(event, holder)
+        after = fold(event.body, {item: row.stored.leaves for item, row in before.items()})
+        shown: list[dict[str, Any]] = []
+        version: int | None = None
+        for item, leaves in after.items():
+            row = before.get(item)
+            stored = row.stored if row is not None else EMPTY
+            changes = changes_between(stored.leaves, leaves)
+            if not changes and len(after) > 1:
+                continue
+            version = (row.version if row is not None else 0) + 1
+            folded = ItemRow(version, offset, _stored_after(stored, leaves, changes, reference))
+            self.state.put_item(holder.id, item, folded)
+            self.touched_items.add((holder.id, item))
+            shown += [_shown(change, None if item == item_of(event.body) else item) for change in changes]
+            if is_set_item(item):
+                self._note_choices(holder.id, item, changes)
+        if isinstance(event.body, HolderForgotten):
+            holder.forgotten_offset = offset
+        return shown, version
+
+    def _items_before(self, event: Event, holder: HolderRow) -> dict[str, ItemRow]:
+        item = item_of(event.body)
+        if item is not None:
+            row = self.state.items.get((holder.id, item))
+            return {} if row is None else {item: row}
+        if not touches_every_item(event.body):
+            return {}
+        names = self.state.items_of.get(holder.id, ())
+        return {name: self.state.items[holder.id, name] for name in sorted(names)}
+
+    def _note_choices(self, holder_id: int, item: str, changes: Sequence[Change]) -> None:
+        for change in changes:
+            before = int(change.before) if isinstance(change.before, bool) else None
+            after = int(change.after) if isinstance(change.after, bool) else None
+            if before is None and after is None:
+                continue
+            rule = rule_number(item, change.path)
+            first, _ = self.choices.get((rule, holder_id), (before, None))
+            self.choices[rule, holder_id] = (first, after)
+
+    def _holder(self, event: Event) -> HolderRow:
+        holder = self.state.holders.get(event.stream)
+        if holder is None:
+            holder = HolderRow(self.state.next_holder_id, event.stream, str(event.holder), event.holder.kind.value)
+            self.state.next_holder_id += 1
+            self.state.holders[event.stream] = holder
+        self.touched_holders[holder.id] = holder
+        return holder
+
+    def _snapshot(self, holder: HolderRow, offset: int) -> None:
+        for item in sorted(self.state.items_of.get(holder.id, ())):
+            row = self.state.items[holder.id, item]
+            if row.offset > holder.snapshot_offset:
+                self.writes.snapshots.append((holder.id, item, offset, row.version, encode_item(row.stored)))
+        holder.snapshot_offset = offset
+
+    def _park(self, record: LogRecord, parked: Parked) -> None:
+        holder = self.state.holders.get(record.key)
+        sequence = 0
+        if holder is not None:
+            holder.sequence += 1
+            sequence = holder.sequence
+            self.touched_holders[holder.id] = holder
+        self.writes.outcomes.append(Outcome.PARKED)
+        self.writes.history.append(
+            (
+                record.offset,
+                holder.id if holder else None,
+                sequence,
+                None,
+                "Parked",
+                NO_EVENT_ID,
+                NO_EVENT_ID,
+                self.recorded_at,
+                self.recorded_at,
+                Outcome.PARKED.value,
+                parked.why,
+                None,
+                self.position,
+                _encode({"changes": [], "sentence": parked.sentence}),
+            )
+        )
+        if holder is not None and sequence % SNAPSHOT_EVERY == 0:
+            self._snapshot(holder, record.offset)
+
+    def _add_history(
+        self,
+        record: LogRecord,
+        event: Event,
+        holder: HolderRow,
+        verdict: Verdict,
+        version: int | None,
+        changes: list[dict[str, Any]],
+    ) -> None:
+        self.writes.outcomes.append(verdict.outcome.value)
+        self.writes.history.append(
+            (
+                record.offset,
+                holder.id,
+                holder.sequence,
+                item_of(event.body),
+                type_of(event.body),
+                event.event_id,
+                event.fingerprint,
+                event.occurred_at_milliseconds,
+                self.recorded_at,
+                verdict.outcome.value,
+                verdict.reason,
+                version,
+                self.position,
+                _encode(_detail(event, changes)),
+            )
+        )
+
+    def _finished(self, last_hash: bytes) -> Writes:
+        writes = self.writes
+        writes.checkpoint = replace(
+            self.checkpoint,
+            next_offset=self.next_offset,
+            position=self.position,
+            record_hash=last_hash,
+            recorded_at_milliseconds=self.recorded_at,
+            environment_offset=self.environment_offset,
+            sealed=self.sealed,
+        )
+        writes.holders = [holder.values() for holder in self.touched_holders.values()]
+        for holder_id, item in self.touched_items:
+            row = self.state.items[holder_id, item]
+            writes.items.append((holder_id, item, row.version, row.offset, encode_item(row.stored)))
+        for (rule, holder_id), (before, after) in self.choices.items():
+            if before != after:
+                if before is not None:
+                    writes.choices_removed.append((rule, before, holder_id))
+                if after is not None:
+                    writes.choices_added.append((rule, after, holder_id))
+        return writes
+
+
+def _checkpoint_of_first(first: Decoded) -> Checkpoint:
+    if first.record.offset == 0 and not isinstance(first.event, Parked) and isinstance(first.event.body, LedgerOpened):
+        return opening_checkpoint(first.event.body)
+    raise LogDisagrees(
+        "the log's first record does not open a ledger, so this is no preference ledger; "
+        "point the node at the right log, or make a new one with `prefledger init`"
+    )
+
+
+def _stored_after(stored: StoredItem, leaves: Leaves, changes: Sequence[Change], reference: EventReference) -> StoredItem:
+    return after_event(stored, leaves, changes, reference) if changes else stored
+
+
+def _shown(change: Change, item: str | None) -> dict[str, Any]:
+    """A change as history shows it. A side on which there was nothing is left out: null is a value."""
+    shown: dict[str, Any] = {} if item is None else {"item": item}
+    shown["path"] = change.path
+    if not isinstance(change.before, Missing):
+        shown["before"] = change.before
+    if not isinstance(change.after, Missing):
+        shown["after"] = change.after
+    return shown
+
+
+def _detail(event: Event, changes: list[dict[str, Any]]) -> dict[str, Any]:
+    """What history tells beyond its columns. What is not known is left out."""
+    provenance = event.provenance
+    detail: dict[str, Any] = {"changes": changes}
+    optional = {
+        "actor": provenance.actor,
+        "method": provenance.method,
+        "reason": provenance.reason,
+        "evidence": provenance.evidence or None,
+        "legal_basis": provenance.legal_basis,
+        "correlation_id": event.correlation_id,
+        "causation_id": event.causation_id,
+        "expected_version": event.expected_version,
+    }
+    detail.update({name: value for name, value in optional.items() if value is not None})
+    if provenance.notice is not None:
+        notice = provenance.notice
+        detail["notice"] = {"id": notice.id, "version": notice.version, "locale": notice.locale}
+    return detail

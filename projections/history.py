@@ -1,0 +1,177 @@
+"""The history view: every record of a stream, newest first, and any one event by its id."""
+
+import sqlite3
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+import msgspec
+
+from domain.event import SUPPRESSION, is_set_item
+from domain.fold import Outcome
+from projections.position import instant_text
+
+PAGE_LIMIT = 1_000
+SCAN_LIMIT = 20_000
+"""Rows that a page may look at when a path filters them: what one request may cost."""
+SHOWN_OUTCOMES = (Outcome.APPLIED, Outcome.PARKED)
+
+NEVER_SHOWN = frozenset({"/secret_hash", "/sealed_secret"})
+"""What is kept of a key's secret: enough to check it by, nothing to show anybody."""
+
+_COLUMNS = (
+    "h.offset, h.sequence, h.item, h.type, h.event_id, h.occurred_at, h.recorded_at, h.outcome, h.why, h.version, "
+    "h.position, h.detail, o.name, o.forgotten_offset"
+)
+_FROM = "FROM history AS h LEFT JOIN holders AS o ON o.id = h.holder_id"
+
+
+@dataclass(frozen=True, slots=True)
+class HistoryQuery:
+    """Which rows of one stream to show. Offsets are inclusive; `below` is where a page goes on."""
+
+    stream: bytes
+    below: int
+    above: int = -1
+    item: str | None = None
+    path: str | None = None
+    outcomes: Sequence[Outcome] = SHOWN_OUTCOMES
+    limit: int = 100
+
+
+@dataclass(frozen=True, slots=True)
+class HistoryPage:
+    """Rows as answers show them, and where the next page begins; None at the end."""
+
+    entries: list[dict[str, Any]]
+    next_below: int | None
+
+
+def entry_of(row: tuple[Any, ...]) -> dict[str, Any]:
+    """A history row as answers show it."""
+    offset, _, item, type_, event_id, occurred_at, recorded_at, outcome, why, version, position, *rest = row
+    detail, name, forgotten_offset = rest
+    entry: dict[str, Any] = {
+        "event_id": str(UUID(bytes=event_id)),
+        "position": position,
+        "type": type_,
+        "holder": name,
+        "set": item.removeprefix("set:") if item is not None and is_set_item(item) else None,
+        "item": item,
+        "actor": None,
+        "method": None,
+        "reason": None,
+        "occurred_at": instant_text(occurred_at),
+        "recorded_at": instant_text(recorded_at),
+        "outcome": outcome,
+        "version": version,
+        "changes": [],
+    }
+    if why is not None:
+        entry["why"] = why
+    if forgotten_offset is not None and offset < forgotten_offset:
+        # The holder was forgotten since: that something happened stays to be seen, what it was does not.
+        entry["forgotten"] = True
+        return entry
+    entry |= msgspec.json.decode(detail)
+    if type_ == "HolderForgotten":
+        entry["changes"] = [change for change in entry["changes"] if change["item"] == SUPPRESSION]
+    elif type_ == "ApiKeyIssued":
+        entry["changes"] = [change for change in entry["changes"] if change["path"] not in NEVER_SHOWN]
+    return entry
+
+
+def page(connection: sqlite3.Connection, query: HistoryQuery) -> HistoryPage:
+    """One page of a stream's history, newest first. `changes` are cut to the path asked for."""
+    marks = ",".join("?" * len(query.outcomes))
+    rows = connection.execute(
+        f"SELECT {_COLUMNS} {_FROM} WHERE h.holder_id = (SELECT id FROM holders WHERE stream = ?) "  # noqa: S608 - constants
+        f"AND h.offset <= ? AND h.offset > ? AND h.outcome IN ({marks}) AND (? IS NULL OR h.item = ?) "
+        "ORDER BY h.offset DESC LIMIT ?",
+        (query.stream, query.below, query.above, *query.outcomes, query.item, query.item, SCAN_LIMIT),
+    )
+    entries: list[dict[str, Any]] = []
+    scanned, last_offset = 0, -1
+    for row in rows:
+        scanned += 1
+        last_offset = row[0]
+        entry = entry_of(row)
+        if query.path is not None:
+            entry["changes"] = [change for change in entry["changes"] if _under(change["path"], query.path)]
+            if not entry["changes"]:
+                continue
+        entries.append(entry)
+        if len(entries) == query.limit:
+            return HistoryPage(entries, last_offset - 1)
+    return HistoryPage(entries, last_offset - 1 if scanned == SCAN_LIMIT else None)
+
+
+def _under(path: str, wanted: str) -> bool:
+    return path == wanted or path.startswith(wanted + "/")
+
+
+def event_by_id(connection: sqlite3.Connection, event_id: bytes) -> dict[str, Any] | None:
+    """The first record with this event id, as history shows it: later ones with the same id can only be duplicates."""
+    row = connection.execute(
+        f"SELECT {_COLUMNS} {_FROM} WHERE h.event_id = ? ORDER BY h.offset LIMIT 1",
+        (event_id,),
+    ).fetchone()
+    return None if row is None else entry_of(row)
+
+
+def earlier_event(connection: sqlite3.Connection, stream: bytes, event_id: bytes) -> tuple[dict[str, Any], bytes] | None:
+    """The first record of one stream with this event id, and the fingerprint of what it said."""
+    row = connection.execute(
+        f"SELECT {_COLUMNS}, h.fingerprint {_FROM} "  # noqa: S608 - constants
+        "WHERE h.event_id = ? AND h.holder_id = (SELECT id FROM holders WHERE stream = ?) ORDER BY h.offset LIMIT 1",
+        (event_id, stream),
+    ).fetchone()
+    return None if row is None else (entry_of(row[:-1]), row[-1])
+
+
+def event_at(connection: sqlite3.Connection, offset: int) -> dict[str, Any] | None:
+    """The record at an offset, as history shows it."""
+    row = connection.execute(
+        f"SELECT {_COLUMNS} {_FROM} WHERE h.offset = ?",
+        (offset,),
+    ).fetchone()
+    return None if row is None else entry_of(row)
+
+
+def feed(connection: sqlite3.Connection, start: int, limit: int) -> list[dict[str, Any]]:
+    """Records of the whole ledger from an offset on, oldest first. Every offset has a row, so none is skipped."""
+    rows = connection.execute(
+        f"SELECT {_COLUMNS} {_FROM} WHERE h.offset >= ? ORDER BY h.offset LIMIT ?",
+        (start, limit),
+    )
+    return [entry_of(row) for row in rows]
+
+
+def actor_and_method(connection: sqlite3.Connection, offset: int) -> tuple[str | None, str | None]:
+    """Who said what the record at an offset says, and by which way."""
+    row = connection.execute("SELECT detail FROM history WHERE offset = ?", (offset,)).fetchone()
+    detail = msgspec.json.decode(row[0]) if row is not None else {}
+    return detail.get("actor"), detail.get("method")
+
+
+def position_at(connection: sqlite3.Connection, offset: int) -> str | None:
+    """The position text of the record at an offset."""
+    row = connection.execute("SELECT position FROM history WHERE offset = ?", (offset,)).fetchone()
+    return None if row is None else str(row[0])
+
+
+def offset_at(connection: sqlite3.Connection, recorded_at_milliseconds: int) -> int:
+    """The last record that was recorded at or before an instant; -1 when there was none.
+
+    Offsets have no holes and recorded times never go back, so some twenty point reads find it among a million.
+    """
+    low, high = -1, (connection.execute("SELECT max(offset) FROM history").fetchone()[0] or 0) + 1
+    while high - low > 1:
+        middle = (low + high) // 2
+        row = connection.execute("SELECT recorded_at FROM history WHERE offset = ?", (middle,)).fetchone()
+        if row is not None and row[0] <= recorded_at_milliseconds:
+            low = middle
+        else:
+            high = middle
+    return low

@@ -1,0 +1,76 @@
+"""Positions: a place in a ledger as opaque text.
+
+A position names the ledger, its generation, the offset of one record, and the first bytes of that record's hash, so
+that a position of another ledger, or of a log that was made anew, is never mistaken for one of this. It grants nothing.
+"""
+
+import hashlib
+import struct
+from base64 import urlsafe_b64decode, urlsafe_b64encode
+from binascii import Error as Base64Error
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import lru_cache
+
+from domain.invalid import Invalid
+
+_LAYOUT = struct.Struct(">B8sHQ4s")
+_FORMAT = 1
+_TEXT_LENGTH = 31
+
+
+@dataclass(frozen=True, slots=True)
+class Position:
+    """A decoded position. `ledger` is 8 bytes of the ledger's id, `tag` 4 bytes of the record's SHA-256."""
+
+    ledger: bytes
+    generation: int
+    offset: int
+    tag: bytes
+
+    def __str__(self) -> str:
+        return encode_position(self.ledger, self.generation, self.offset, self.tag)
+
+
+def encode_position(ledger: bytes, generation: int, offset: int, tag: bytes) -> str:
+    """The text of a position: 31 characters that are safe in a URL."""
+    return urlsafe_b64encode(_LAYOUT.pack(_FORMAT, ledger, generation, offset, tag)).decode().rstrip("=")
+
+
+def parse_position(text: object, pointer: str = "") -> Position:
+    """The position that a text stands for. Raises Invalid."""
+    if isinstance(text, str) and len(text) == _TEXT_LENGTH:
+        with suppress(Base64Error, struct.error, ValueError):
+            layout, ledger, generation, offset, tag = _LAYOUT.unpack(urlsafe_b64decode(text + "="))
+            if layout == _FORMAT:
+                return Position(ledger, generation, offset, tag)
+    raise Invalid(pointer, "this is not a position; send one back exactly as an answer of this ledger gave it")
+
+
+def record_hash(key: bytes, value: bytes) -> bytes:
+    """SHA-256 over a record's key and value, the key's length in front so that no two records share their bytes."""
+    return hashlib.sha256(len(key).to_bytes(4) + key + value).digest()
+
+
+@lru_cache(maxsize=1024)
+def _second_text(seconds: int) -> str:
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%S")
+
+
+def instant_text(milliseconds: int) -> str:
+    """Unix milliseconds as RFC 3339 text in UTC."""
+    seconds, rest = divmod(milliseconds, 1000)
+    return f"{_second_text(seconds)}.{rest:03d}Z"
+
+
+def parse_instant(text: object, pointer: str = "") -> int:
+    """RFC 3339 text with an offset, as Unix milliseconds. Raises Invalid."""
+    if isinstance(text, str) and len(text) <= 40 and "T" in text:
+        try:
+            instant = datetime.fromisoformat(text)
+        except ValueError:
+            instant = None
+        if instant is not None and instant.tzinfo is not None:
+            return round(instant.timestamp() * 1000)
+    raise Invalid(pointer, "this is not an instant; write it like 2026-03-03T14:02:00Z")

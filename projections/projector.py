@@ -1,0 +1,266 @@
+"""The projector: follows the log and keeps the views. The only writer of a views file."""
+
+import asyncio
+import logging
+import sqlite3
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Protocol, TypeVar, TypeVarTuple, Unpack
+
+from projections.batch_state import Decoded, Parked
+from projections.checkpoint import Checkpoint
+from projections.fold_batch import LogDisagrees, fold_batch
+from projections.position import record_hash
+from projections.position_watcher import PositionWatcher
+from projections.views_store import load_batch, read_checkpoint, write_batch
+from schemas.codec import Undecodable, UnknownSchema, decode
+from schemas.record import LogRecord
+
+BATCH_LIMIT = 10_000
+"""Records a transaction while catching up. Larger ones gain little and hold more in memory."""
+LIVE_BATCH_LIMIT = 1_000
+WAIT_SECONDS = 0.5
+PACE_SECONDS = 0.004
+"""Between the starts of two live batches: many small transactions would take their time from the questions."""
+RETRY_SECONDS = 0.5
+CONFIRM_SECONDS = 1.0
+BOUNDS_TIMEOUT_SECONDS = 5.0
+
+log = logging.getLogger(__name__)
+
+Arguments = TypeVarTuple("Arguments")
+Result = TypeVar("Result")
+
+
+EXPECTED = (LogDisagrees, UnknownSchema)
+"""What stops a projector by design: told in a sentence, without a traceback."""
+
+
+class Unreachable(Exception):
+    """What a record source raises for trouble that passes: the projector waits and tries again."""
+
+
+class RecordSource(Protocol):
+    """Where records come from: the part of an event log that a projector uses."""
+
+    async def read(self, offset: int, *, limit: int, wait_seconds: float) -> list[LogRecord]:
+        """Up to `limit` records from `offset` on; empty when none came in time."""
+
+    async def end(self, *, timeout_seconds: float) -> int:
+        """The offset that the next record will get."""
+
+
+class State(StrEnum):
+    """How the projector is doing."""
+
+    STARTING = "starting"
+    CATCHING_UP = "catching_up"
+    LIVE = "live"
+    STOPPED = "stopped"
+
+
+@dataclass(slots=True)
+class Progress:
+    """What the rest of the node needs to know of the projector. Times are of the monotonic clock."""
+
+    state: State = State.STARTING
+    checkpoint: Checkpoint | None = None
+    log_end: int | None = None
+    start_end: int | None = None
+    asked_at_seconds: float = 0.0
+    """When the log was last asked for its end."""
+    confirmed_at_seconds: float | None = None
+    """The last moment of which it is known that the views had everything."""
+    trouble: str | None = None
+
+
+def decode_record(record: LogRecord) -> Decoded:
+    """A record's event, or why it is parked. Raises UnknownSchema."""
+    try:
+        return Decoded(record, decode(record.value))
+    except Undecodable as error:
+        return Decoded(record, Parked("undecodable", str(error)))
+
+
+def decode_batch(records: Sequence[LogRecord]) -> tuple[list[Decoded], UnknownSchema | None]:
+    """The records up to the first that this release can't read, and why it can't."""
+    decoded: list[Decoded] = []
+    for record in records:
+        try:
+            decoded.append(decode_record(record))
+        except UnknownSchema as error:
+            return decoded, error
+    return decoded, None
+
+
+def apply_batch(
+    connection: sqlite3.Connection, checkpoint: Checkpoint | None, records: Sequence[LogRecord]
+) -> tuple[Checkpoint | None, UnknownSchema | None]:
+    """Fold records into the views in one transaction. Returns the new checkpoint, and what stopped it early."""
+    decoded, unknown = decode_batch(records)
+    if decoded:
+        writes = fold_batch(load_batch(connection, decoded, checkpoint), decoded)
+        write_batch(connection, writes)
+        checkpoint = writes.checkpoint
+    return checkpoint, unknown
+
+
+class Projector:
+    """One log into one views file. `run` returns when it was stopped or can't go on; `progress` says which."""
+
+    def __init__(
+        self,
+        source: RecordSource,
+        connection: sqlite3.Connection,
+        watcher: PositionWatcher,
+        *,
+        monotonic: Callable[[], float] = time.monotonic,
+        accept: Callable[[Checkpoint], None] = lambda _: None,
+        progress: Progress | None = None,
+    ) -> None:
+        """`accept` is shown the ledger's identity before anything is served; what it raises stops the projector.
+
+        `progress` is that of a projector that this one goes on for: a node that was live stays so.
+        """
+        self._source = source
+        self._connection = connection
+        self._watcher = watcher
+        self._monotonic = monotonic
+        self._accept = accept
+        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="projector")
+        self._stopping = asyncio.Event()
+        self._batch_started_seconds = 0.0
+        self.progress = progress if progress is not None else Progress()
+
+    async def run(self) -> None:
+        """Follow the log until `stop`."""
+        try:
+            await self._start()
+            while not self._stopping.is_set():
+                await self._step()
+        except Exception as error:
+            # Whatever it is (a full disk, a bug, another ledger), going on could only make wrong views.
+            self.progress.trouble = str(error) or type(error).__name__
+            log.error("the projector stopped: %s", self.progress.trouble, exc_info=not isinstance(error, EXPECTED))
+        finally:
+            self.progress.state = State.STOPPED
+
+    async def stop(self, timeout_seconds: float) -> None:
+        """Finish the batch at hand, then let go of the file."""
+        self._stopping.set()
+        loop = asyncio.get_running_loop()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(timeout_seconds):
+                await loop.run_in_executor(self._thread, self._connection.close)
+        self._thread.shutdown(wait=False, cancel_futures=True)
+
+    async def _start(self) -> None:
+        checkpoint = await self._in_thread(read_checkpoint, self._connection)
+        if checkpoint is not None:
+            self._accept(checkpoint)
+            await self._check_last_record(checkpoint)
+        await self._moved(checkpoint)
+        if self.progress.state is State.STARTING:
+            self.progress.state = State.CATCHING_UP
+
+    async def _check_last_record(self, checkpoint: Checkpoint) -> None:
+        """The record that the views came to must still be there, byte for byte: or the log is another one."""
+        while not self._stopping.is_set():
+            try:
+                end = await self._source.end(timeout_seconds=BOUNDS_TIMEOUT_SECONDS)
+                records = (
+                    await self._source.read(checkpoint.next_offset - 1, limit=1, wait_seconds=WAIT_SECONDS)
+                    if end >= checkpoint.next_offset
+                    else []
+                )
+            except Unreachable as error:
+                await self._wait_out(error)
+                continue
+            if end < checkpoint.next_offset:
+                raise LogDisagrees(
+                    f"the views have seen {checkpoint.next_offset} records, but the log has {end}: it was cut or made "
+                    "anew; restore the log, or delete the views if this log is the right one"
+                )
+            if records:
+                if record_hash(records[0].key, records[0].value) != checkpoint.record_hash:
+                    raise LogDisagrees(
+                        f"record {checkpoint.next_offset - 1} is not the one that the views were made from: "
+                        "restore the log, or delete the views if this log is the right one"
+                    )
+                return
+
+    async def _step(self) -> None:
+        limit = LIVE_BATCH_LIMIT if self.progress.state is State.LIVE else BATCH_LIMIT
+        try:
+            await self._ask_for_end()
+            records = await self._source.read(self._watcher.next_offset, limit=limit, wait_seconds=WAIT_SECONDS)
+        except Unreachable as error:
+            await self._wait_out(error)
+            return
+        self.progress.trouble = None
+        if records:
+            await self._pace()
+            await self._apply(records)
+
+    async def _apply(self, records: Sequence[LogRecord]) -> None:
+        before = self.progress.checkpoint
+        checkpoint, unknown = await self._in_thread(apply_batch, self._connection, before, records)
+        if before is None and checkpoint is not None:
+            self._accept(checkpoint)
+        await self._moved(checkpoint)
+        if unknown is not None:
+            raise unknown
+
+    async def _ask_for_end(self) -> None:
+        """Ask now and then where the log ends: to know how far behind this node is, and since when.
+
+        While it is behind the end that it last heard of, there is nothing to learn.
+        """
+        progress = self.progress
+        if progress.log_end is not None:
+            behind = self._watcher.next_offset < progress.log_end
+            if behind or self._monotonic() - progress.asked_at_seconds < CONFIRM_SECONDS:
+                return
+        asked_at_seconds = self._monotonic()
+        progress.log_end = await self._source.end(timeout_seconds=BOUNDS_TIMEOUT_SECONDS)
+        progress.asked_at_seconds = asked_at_seconds
+        if progress.start_end is None:
+            progress.start_end = progress.log_end
+        self._see_how_far()
+
+    def _see_how_far(self) -> None:
+        progress, next_offset = self.progress, self._watcher.next_offset
+        if progress.log_end is None or progress.start_end is None or progress.checkpoint is None:
+            return
+        if next_offset >= progress.log_end:
+            progress.confirmed_at_seconds = progress.asked_at_seconds
+        if progress.state is State.CATCHING_UP and next_offset >= progress.start_end:
+            progress.state = State.LIVE
+
+    async def _moved(self, checkpoint: Checkpoint | None) -> None:
+        self.progress.checkpoint = checkpoint
+        if checkpoint is not None:
+            await self._watcher.advance(checkpoint.next_offset)
+            self._see_how_far()
+
+    async def _pace(self) -> None:
+        if self.progress.state is State.LIVE:
+            wait_seconds = self._batch_started_seconds + PACE_SECONDS - self._monotonic()
+            if wait_seconds > 0:
+                await asyncio.sleep(wait_seconds)
+        self._batch_started_seconds = self._monotonic()
+
+    async def _wait_out(self, error: Unreachable) -> None:
+        if self.progress.trouble is None:
+            log.warning("the projector waits for the log: %s", error)
+        self.progress.trouble = str(error)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(RETRY_SECONDS):
+                await self._stopping.wait()
+
+    async def _in_thread(self, function: Callable[[Unpack[Arguments]], Result], *arguments: *Arguments) -> Result:
+        return await asyncio.get_running_loop().run_in_executor(self._thread, function, *arguments)

@@ -1,0 +1,94 @@
+"""The tables of a views file. Statements are constants; nothing else in the project writes DDL for views."""
+
+VIEWS_APPLICATION_ID = 0x50464C56
+"""`PFLV`: marks a SQLite file as views of this project."""
+
+CREATE = """
+CREATE TABLE checkpoint (
+    id INTEGER PRIMARY KEY CHECK (id = 0),
+    next_offset INTEGER NOT NULL,          -- the next record to fold
+    position TEXT NOT NULL,                -- of the last folded record, as answers show it
+    record_hash BLOB NOT NULL,             -- SHA-256 of the last folded record
+    recorded_at INTEGER NOT NULL,          -- Unix milliseconds, never below the record before
+    environment_offset INTEGER NOT NULL,   -- the last record that changed the environment's stream
+    ledger_id TEXT NOT NULL,
+    generation INTEGER NOT NULL,
+    secret_check BLOB NOT NULL,
+    sealed INTEGER NOT NULL DEFAULT 0,
+    fold_version INTEGER NOT NULL
+);
+CREATE TABLE holders (
+    id INTEGER PRIMARY KEY,
+    stream BLOB NOT NULL UNIQUE,           -- pseudonym
+    name TEXT NOT NULL,
+    kind TEXT NOT NULL,
+    sequence INTEGER NOT NULL,             -- records of this stream so far, whatever became of them
+    snapshot_offset INTEGER NOT NULL,
+    forgotten_offset INTEGER NOT NULL      -- -1: never forgotten
+);
+CREATE TABLE items (
+    id INTEGER PRIMARY KEY,
+    holder_id INTEGER NOT NULL,
+    item TEXT NOT NULL,
+    version INTEGER NOT NULL,              -- applied events since the stream began
+    offset INTEGER NOT NULL,               -- the last record that was applied
+    body BLOB NOT NULL
+);
+CREATE UNIQUE INDEX items_of_holder ON items (holder_id, item);
+CREATE TABLE history (
+    offset INTEGER PRIMARY KEY,
+    holder_id INTEGER,                     -- null: a parked record that names no known stream
+    sequence INTEGER NOT NULL,
+    item TEXT,
+    type TEXT NOT NULL,
+    event_id BLOB NOT NULL,
+    fingerprint BLOB NOT NULL,
+    occurred_at INTEGER NOT NULL,
+    recorded_at INTEGER NOT NULL,
+    outcome TEXT NOT NULL,
+    why TEXT,                              -- why the outcome is not `applied`
+    version INTEGER,
+    position TEXT NOT NULL,
+    detail BLOB NOT NULL                   -- changes, actor, method...
+);
+CREATE INDEX history_of_holder ON history (holder_id, offset);
+CREATE INDEX history_of_event ON history (event_id);
+CREATE TABLE snapshots (
+    holder_id INTEGER NOT NULL,
+    item TEXT NOT NULL,
+    offset INTEGER NOT NULL,
+    version INTEGER NOT NULL,
+    body BLOB NOT NULL,
+    PRIMARY KEY (holder_id, item, offset)
+) WITHOUT ROWID;
+CREATE TABLE choices (
+    rule INTEGER NOT NULL,                 -- a hash of item and path
+    value INTEGER NOT NULL,                -- 0 or 1: only plain choices can be asked for
+    holder_id INTEGER NOT NULL,
+    PRIMARY KEY (rule, value, holder_id)
+) WITHOUT ROWID;
+"""
+
+PUT_HOLDER = """
+INSERT INTO holders (id, stream, name, kind, sequence, snapshot_offset, forgotten_offset) VALUES (?, ?, ?, ?, ?, ?, ?)
+ON CONFLICT (id) DO UPDATE SET sequence = excluded.sequence, snapshot_offset = excluded.snapshot_offset,
+    forgotten_offset = excluded.forgotten_offset
+"""
+PUT_ITEM = """
+INSERT INTO items (holder_id, item, version, offset, body) VALUES (?, ?, ?, ?, ?)
+ON CONFLICT (holder_id, item) DO UPDATE SET version = excluded.version, offset = excluded.offset, body = excluded.body
+"""
+ADD_HISTORY = "INSERT INTO history VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+ADD_SNAPSHOT = "INSERT INTO snapshots VALUES (?, ?, ?, ?, ?)"
+ADD_CHOICE = "INSERT INTO choices VALUES (?, ?, ?)"
+REMOVE_CHOICE = "DELETE FROM choices WHERE rule = ? AND value = ? AND holder_id = ?"
+OPEN_CHECKPOINT = "INSERT INTO checkpoint VALUES (0, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+MOVE_CHECKPOINT = """
+UPDATE checkpoint SET next_offset = ?, position = ?, record_hash = ?, recorded_at = ?, environment_offset = ?,
+    sealed = ?
+WHERE id = 0 AND next_offset = ?
+"""
+READ_CHECKPOINT = (
+    "SELECT next_offset, position, record_hash, recorded_at, environment_offset, ledger_id, generation, secret_check, "
+    "sealed, fold_version FROM checkpoint"
+)

@@ -1,0 +1,169 @@
+"""The projector's side of a views file: what a batch needs is read, and what it came to is written, in whole batches.
+
+Plain calls on one connection, made from the one thread that owns it: a batch is a dozen statements, and a hop between
+threads for each would cost more than the statements.
+"""
+
+import sqlite3
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from domain.event import item_of
+from domain.fold import touches_every_item
+from projections import tables
+from projections.batch_state import (
+    SNAPSHOT_EVERY,
+    BatchState,
+    Decoded,
+    EarlierEvent,
+    HolderRow,
+    ItemRow,
+    Parked,
+    Writes,
+)
+from projections.checkpoint import Checkpoint
+from projections.stored_item import decode_item
+
+CHUNK = 400
+"""Keys a statement asks for at once: below every SQLite build's limit of parameters, even at two a key."""
+
+
+class CheckpointMoved(Exception):
+    """Another writer moved the checkpoint: this one must stop at once."""
+
+
+def read_checkpoint(connection: sqlite3.Connection) -> Checkpoint | None:
+    """How far the file has come; None for a file that no record has reached yet."""
+    row = connection.execute(tables.READ_CHECKPOINT).fetchone()
+    return None if row is None else Checkpoint.from_row(row)
+
+
+def load_batch(connection: sqlite3.Connection, records: Sequence[Decoded], checkpoint: Checkpoint | None) -> BatchState:
+    """Everything that folding these records reads."""
+    highest = connection.execute("SELECT max(id) FROM holders").fetchone()[0] or 0
+    state = BatchState(checkpoint, next_holder_id=highest + 1)
+    if checkpoint is not None:
+        _load_holders(connection, state, records)
+        if state.holders:
+            _load_items(connection, state, records)
+            _load_earlier(connection, state, records)
+    return state
+
+
+def write_batch(connection: sqlite3.Connection, writes: Writes) -> None:
+    """One transaction. Raises CheckpointMoved, with nothing written, when the file is not where it was read at."""
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        _move_checkpoint(connection, writes)
+        for statement, rows in (
+            (tables.PUT_HOLDER, writes.holders),
+            (tables.PUT_ITEM, writes.items),
+            (tables.ADD_HISTORY, writes.history),
+            (tables.ADD_SNAPSHOT, writes.snapshots),
+            (tables.REMOVE_CHOICE, writes.choices_removed),
+            (tables.ADD_CHOICE, writes.choices_added),
+        ):
+            if rows:
+                connection.executemany(statement, rows)
+        connection.execute("COMMIT")
+    except BaseException:
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
+        raise
+
+
+def _move_checkpoint(connection: sqlite3.Connection, writes: Writes) -> None:
+    after = writes.checkpoint
+    moved = (
+        after.next_offset,
+        after.position,
+        after.record_hash,
+        after.recorded_at_milliseconds,
+        after.environment_offset,
+    )
+    if writes.expected_offset == 0:
+        identity = (after.ledger_id, after.generation, after.secret_check, after.sealed, after.fold_version)
+        connection.execute(tables.OPEN_CHECKPOINT, (*moved, *identity))
+        return
+    cursor = connection.execute(tables.MOVE_CHECKPOINT, (*moved, after.sealed, writes.expected_offset))
+    if cursor.rowcount != 1:
+        raise CheckpointMoved(
+            f"the views no longer stand at record {writes.expected_offset}: another process writes them; stop one of the two"
+        )
+
+
+def _chunks(values: Sequence[Any]) -> Iterator[Sequence[Any]]:
+    for start in range(0, len(values), CHUNK):
+        yield values[start : start + CHUNK]
+
+
+def _marks(count: int, one: str = "?") -> str:
+    return ",".join([one] * count)
+
+
+def _load_holders(connection: sqlite3.Connection, state: BatchState, records: Sequence[Decoded]) -> None:
+    streams = list({decoded.record.key for decoded in records if len(decoded.record.key) == 16})
+    for chunk in _chunks(streams):
+        for row in connection.execute(
+            "SELECT id, stream, name, kind, sequence, snapshot_offset, forgotten_offset "  # noqa: S608 - marks only
+            f"FROM holders WHERE stream IN ({_marks(len(chunk))})",
+            chunk,
+        ):
+            state.holders[row[1]] = HolderRow(*row)
+
+
+def _load_items(connection: sqlite3.Connection, state: BatchState, records: Sequence[Decoded]) -> None:
+    keys, whole = _wanted_items(state, records)
+    for chunk in _chunks(keys):
+        # CROSS JOIN fixes the order: one index look-up for each wanted pair.
+        statement = (
+            f"WITH wanted(holder_id, item) AS (VALUES {_marks(len(chunk), '(?,?)')}) "  # noqa: S608 - marks only
+            "SELECT i.holder_id, i.item, i.version, i.offset, i.body FROM wanted CROSS JOIN items AS i "
+            "ON i.holder_id = wanted.holder_id AND i.item = wanted.item"
+        )
+        _put_items(connection, state, statement, [value for key in chunk for value in key])
+    for chunk in _chunks(whole):
+        statement = (
+            "SELECT holder_id, item, version, offset, body FROM items "  # noqa: S608 - marks only
+            f"WHERE holder_id IN ({_marks(len(chunk))})"
+        )
+        _put_items(connection, state, statement, chunk)
+
+
+def _put_items(connection: sqlite3.Connection, state: BatchState, statement: str, parameters: Sequence[Any]) -> None:
+    for holder_id, item, version, offset, body in connection.execute(statement, parameters):
+        state.put_item(holder_id, item, ItemRow(version, offset, decode_item(body)))
+
+
+def _load_earlier(connection: sqlite3.Connection, state: BatchState, records: Sequence[Decoded]) -> None:
+    event_ids = list({decoded.event.event_id for decoded in records if not isinstance(decoded.event, Parked)})
+    for chunk in _chunks(event_ids):
+        # In the order of the log, so that the latest record with an id is the one that stays.
+        for holder_id, event_id, fingerprint, recorded_at, sequence in connection.execute(
+            "SELECT holder_id, event_id, fingerprint, recorded_at, sequence FROM history "  # noqa: S608 - marks only
+            f"WHERE event_id IN ({_marks(len(chunk))}) ORDER BY offset",
+            chunk,
+        ):
+            state.earlier[holder_id, event_id] = EarlierEvent(fingerprint, recorded_at, sequence)
+
+
+def _wanted_items(state: BatchState, records: Sequence[Decoded]) -> tuple[list[tuple[int, str]], list[int]]:
+    """The items that the batch touches, and the holders of which it needs every item."""
+    keys: set[tuple[int, str]] = set()
+    counts: dict[int, int] = {}
+    whole: set[int] = set()
+    for decoded in records:
+        holder = state.holders.get(decoded.record.key)
+        if holder is None:
+            continue
+        counts[holder.id] = counts.get(holder.id, 0) + 1
+        if holder.sequence % SNAPSHOT_EVERY + counts[holder.id] >= SNAPSHOT_EVERY:
+            whole.add(holder.id)
+        if isinstance(decoded.event, Parked):
+            continue
+        item = item_of(decoded.event.body)
+        if item is not None:
+            keys.add((holder.id, item))
+        elif touches_every_item(decoded.event.body):
+            whole.add(holder.id)
+    return [key for key in keys if key[0] not in whole], list(whole)
