@@ -1,0 +1,92 @@
+"""The composition root: the only place that knows which parts a node is made of."""
+
+import fcntl
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import IO
+
+from services.ledger import Ledger
+from services.log.kafka_log import KafkaEventLog
+from services.log.kafka_settings import KafkaOptions
+from services.log.port import EventLog
+from services.log.sqlite_log import SqliteEventLog
+from services.secrets import Secrets, embedded_secret
+from services.settings import Settings
+
+TOPIC_PREFIX = "preferences."
+
+
+class DataInUse(Exception):
+    """Another process has the data folder."""
+
+
+class Node:
+    """A node's ledgers, and the lock on its data folder."""
+
+    def __init__(self, ledgers: Mapping[str, Ledger], lock: IO[str]) -> None:
+        self.ledgers = ledgers
+        self._lock = lock
+
+    def start(self) -> None:
+        """Begin to follow the logs."""
+        for ledger in self.ledgers.values():
+            ledger.start()
+
+    async def stop(self) -> None:
+        """Stop in bounded time and let go of the folder."""
+        for ledger in self.ledgers.values():
+            await ledger.stop()
+        self._lock.close()
+
+
+def build_node(settings: Settings) -> Node:
+    """A node as the settings want it, not started. Raises DataInUse."""
+    lock = lock_data(settings.data)
+    secret = settings.secret or embedded_secret(settings.data)
+    ledgers: dict[str, Ledger] = {}
+    for environment in settings.environments:
+        folder = settings.data / environment
+        folder.mkdir(parents=True, exist_ok=True)
+        event_log = build_log(settings, environment)
+        ledgers[environment] = Ledger(environment, event_log, Secrets(secret, environment), folder, settings)
+    return Node(ledgers, lock)
+
+
+def build_log(settings: Settings, environment: str) -> EventLog:
+    """The environment's event log: Kafka where it is configured, else a file."""
+    if settings.kafka is None:
+        return SqliteEventLog(log_path(settings, environment))
+    return build_kafka_log(settings, environment)
+
+
+def build_kafka_log(settings: Settings, environment: str) -> KafkaEventLog:
+    """The environment's Kafka topic."""
+    options = KafkaOptions(
+        security_protocol=settings.kafka_security_protocol,
+        sasl_mechanism=settings.kafka_sasl_mechanism,
+        sasl_username=settings.kafka_username,
+        sasl_password=settings.kafka_password,
+        ssl_cafile=str(settings.kafka_ca_file) if settings.kafka_ca_file is not None else None,
+    )
+    return KafkaEventLog(settings.kafka or "", TOPIC_PREFIX + environment, options=options)
+
+
+def log_path(settings: Settings, environment: str) -> Path:
+    """Where the embedded log of an environment lies."""
+    return settings.data / environment / "log.sqlite"
+
+
+def lock_data(data: Path) -> IO[str]:
+    """Take the data folder for this process alone; it is let go with the file. Raises DataInUse."""
+    data.mkdir(parents=True, exist_ok=True)
+    descriptor = os.open(data / "lock", os.O_RDWR | os.O_CREAT, 0o600)
+    file = os.fdopen(descriptor, "r+")
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        file.close()
+        raise DataInUse(
+            f"another process uses the data folder {data}: stop it, or give this one a folder of its own with --data"
+        ) from None
+    return file

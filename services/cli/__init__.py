@@ -1,0 +1,1 @@
+"""The command line. Every command but those that say so speaks HTTP to a running node."""

@@ -1,0 +1,63 @@
+"""`prefledger serve`."""
+
+import logging
+import sys
+from pathlib import Path
+
+import click
+
+from projections.views_file import ViewsUnusable
+from services.bootstrap import DataInUse, Node
+from services.server import AddressUnusable, run
+from services.settings import Settings, SettingsInvalid, read_settings
+
+EXAMPLE = "user:jhammond"
+
+
+@click.command(epilog="Example: prefledger serve --data ./data --port 8080")
+@click.option("--host", help="The address to listen on.")
+@click.option("--port", type=int, help="The port to listen on.")
+@click.option("--data", type=click.Path(path_type=Path), help="The folder of views, secret and embedded log.")
+@click.option("--kafka", metavar="HOST:PORT", help="Kafka's bootstrap servers; without it the log is embedded.")
+def serve(host: str | None, port: int | None, data: Path | None, kafka: str | None) -> None:
+    """Serve everything in one process: the API, the projector, and the embedded log unless Kafka is given."""
+    try:
+        settings = read_settings(host=host, port=port, data=data, kafka=kafka)
+        logging.basicConfig(
+            level=settings.log_level.upper(), stream=sys.stderr, format="%(asctime)s %(levelname)s %(name)s: %(message)s"
+        )
+        run(settings, lambda node, url, key: announce(settings, node, url, key))
+    except (SettingsInvalid, AddressUnusable, DataInUse, ViewsUnusable) as error:
+        raise click.ClickException(str(error)) from None
+
+
+def announce(settings: Settings, node: Node, url: str, key: str | None) -> None:
+    """Tell a person where everything is. The key is shown here once and kept nowhere."""
+    log = f"Kafka at {settings.kafka}" if settings.kafka is not None else "embedded (SQLite)"
+    lines = [
+        "",
+        f"  Preference ledger   {url}",
+        f"  API and its docs    {url}/ledger/v1/docs",
+        f"  Log                 {log}",
+        f"  Data folder         {settings.data.resolve()}",
+        f"  Environments        {', '.join(settings.environments)}",
+    ]
+    if key is not None:
+        lines += [
+            f"  Admin key           {key}",
+            "                      (shown this once; the ledger keeps only its hash)",
+        ]
+    not_ready = {name: check for name, ledger in node.ledgers.items() if not (check := ledger.readiness.checks())["ready"]}
+    for name, check in not_ready.items():
+        lines.append(f"  NOT READY           {name}: {check['trouble'] or check['projector']}")
+    shown_key = key or "$PREFLEDGER_KEY"
+    lines += [
+        "",
+        "  Try:",
+        f"    curl -s -X PUT {url}/ledger/v1/holders/{EXAMPLE}/preferences/default \\",
+        f"      -H 'Authorization: Bearer {shown_key}' -d '{{\"channel_types\": {{\"email\": false}}}}'"
+        if key is not None
+        else f'      -H "Authorization: Bearer {shown_key}" -d \'{{"channel_types": {{"email": false}}}}\'',
+        "",
+    ]
+    click.echo("\n".join(lines))

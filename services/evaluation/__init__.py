@@ -1,0 +1,1 @@
+"""Answering "may I send this?": from the parsed question to the bytes of the answer."""

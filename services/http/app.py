@@ -1,0 +1,78 @@
+"""The HTTP application: our own API under /ledger/v1, behind the front door."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import Response
+from starlette.exceptions import HTTPException
+
+from domain.invalid import Invalid
+from services.errors import ServiceError
+from services.evaluation.evaluator import Evaluator
+from services.http import catalogue, events, holders, keys, operations
+from services.http.auth import Gate
+from services.http.evaluate import EvaluateEndpoint
+from services.http.exchange import Node
+from services.http.front import FrontDoor
+from services.http.json_body import MalformedJson
+from services.http.openapi import TITLE, document
+from services.http.problems import Problem, problem_of
+from services.ledger import Ledger
+from services.queries import Queries
+from services.settings import Settings
+from services.version import VERSION
+
+PREFIX = "/ledger/v1"
+
+
+def create_app(ledgers: Mapping[str, Ledger], settings: Settings) -> FrontDoor:
+    """The application that serves these ledgers."""
+    queries = {environment: Queries(ledger, settings.wait_seconds) for environment, ledger in ledgers.items()}
+    gate = Gate(ledgers, settings.admin_key)
+    app = FastAPI(
+        title=TITLE,
+        version=VERSION,
+        openapi_url=f"{PREFIX}/openapi.json",
+        docs_url=f"{PREFIX}/docs",
+        redoc_url=None,
+        redirect_slashes=False,
+    )
+    app.state.node = Node(ledgers, queries, gate, settings)
+    for module in (holders, catalogue, events, keys, operations):
+        app.include_router(module.router, prefix=PREFIX)
+    for refusal in (ServiceError, Invalid, MalformedJson, Problem):
+        app.add_exception_handler(refusal, _refuse)
+    app.add_exception_handler(Exception, _refuse)
+    app.add_exception_handler(RequestValidationError, _refuse_parameters)
+    app.add_exception_handler(HTTPException, _refuse_route)
+    app.openapi = lambda: document(app)  # type: ignore[method-assign]
+    evaluators = {environment: Evaluator(ledger, queries[environment]) for environment, ledger in ledgers.items()}
+    return FrontDoor(app, EvaluateEndpoint(gate, evaluators, settings.body_bytes_max), ledgers)
+
+
+def _response(problem: Problem) -> Response:
+    headers = {name.decode(): value.decode() for name, value in problem.headers()}
+    return Response(problem.body(), problem.status, headers)
+
+
+async def _refuse(_: Request, error: Exception) -> Response:
+    return _response(problem_of(error))
+
+
+async def _refuse_parameters(_: Request, error: Exception) -> Response:
+    """A parameter that the framework could not read."""
+    first: dict[str, Any] = error.errors()[0] if isinstance(error, RequestValidationError) else {}
+    name = "/".join(str(part) for part in first.get("loc", ())[1:])
+    return _response(Problem("invalid", f"the parameter {name}: {first.get('msg', 'is not allowed')}", pointer=f"/{name}"))
+
+
+async def _refuse_route(_: Request, error: Exception) -> Response:
+    """An address or a method that there is not."""
+    status = error.status_code if isinstance(error, HTTPException) else 500
+    if status == 405:
+        return _response(Problem("method-not-allowed", "this address does not know this method"))
+    return _response(
+        Problem("not-found", f"there is nothing at this address; the API is described at {PREFIX}/openapi.json")
+    )

@@ -1,0 +1,62 @@
+"""Who is asking, in which environment, and whether they may."""
+
+import hashlib
+import hmac
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from services.errors import Forbidden, Unauthorized
+from services.keys import OPERATOR, TRUSTED_SCOPES, Credential, Scope
+from services.ledger import Ledger
+
+ENVIRONMENT_HEADER = "prefledger-environment"
+TOKEN_LENGTH_MAX = 512
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """A credential in the one environment that it opens."""
+
+    ledger: Ledger
+    credential: Credential
+
+    def check(self, scope: Scope) -> None:
+        """Raises Forbidden, or NotReady where this node can't vouch that the key is still valid."""
+        self.credential.check(scope)
+        if scope in TRUSTED_SCOPES:
+            self.ledger.readiness.check_trust()
+
+
+class Gate:
+    """Finds the caller of a request. The operator's key is held as a hash only."""
+
+    def __init__(self, ledgers: Mapping[str, Ledger], admin_key: str | None) -> None:
+        self._ledgers = ledgers
+        self._first = next(iter(ledgers))
+        self._admin_hash = hashlib.sha256(admin_key.encode()).digest() if admin_key is not None else None
+
+    def caller(self, authorization: str | None, environment: str | None) -> Caller:
+        """The caller of a request with these headers. Raises Unauthorized, Forbidden, NotReady."""
+        scheme, _, token = (authorization or "").partition(" ")
+        token = token.strip()
+        if scheme.lower() != "bearer" or not token or len(token) > TOKEN_LENGTH_MAX:
+            raise Unauthorized("send a key in the header Authorization: Bearer KEY")
+        if self._admin_hash is not None:
+            sent = hashlib.sha256(token.encode("utf-8", "replace")).digest()
+            if hmac.compare_digest(sent, self._admin_hash):
+                return Caller(self._ledger(environment or self._first), OPERATOR)
+        for name, ledger in self._ledgers.items():
+            credential = ledger.credential_of(token)
+            if credential is not None:
+                if environment is not None and environment != name:
+                    raise Forbidden(f"this key belongs to another environment than {environment[:60]!r}")
+                return Caller(ledger, credential)
+        for ledger in self._ledgers.values():
+            ledger.readiness.check_answer()  # A key that is not known yet may be one that was not folded yet.
+        raise Unauthorized("this key is not valid: it was never issued here, or it was revoked")
+
+    def _ledger(self, environment: str) -> Ledger:
+        ledger = self._ledgers.get(environment)
+        if ledger is None:
+            raise Forbidden(f"this node serves no environment {environment[:60]!r}")
+        return ledger

@@ -1,0 +1,133 @@
+"""`/events`: publishing in batches, one event's outcome, and the log as a feed."""
+
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from functools import partial
+from typing import Annotated, Any
+from uuid import UUID
+
+import msgspec
+from fastapi import APIRouter, Query, Request, Response
+from fastapi.responses import StreamingResponse
+
+from domain.invalid import Invalid
+from domain.json_value import JsonValue
+from projections.history import event_by_id, feed
+from projections.position import parse_position
+from schemas.codec import Draft
+from services.commands import Request as CommandRequest
+from services.commands import draft_of
+from services.errors import NotFound, OtherLedger, ServiceError
+from services.event_commands import CATALOGUE_TYPES, parse_event
+from services.http.auth import Caller
+from services.http.exchange import MayAudit, MayPublish, MayRead, answer, command_request, read_members
+from services.http.models import ANSWER, EVENTS_BODY
+from services.http.paths import decode_segment
+from services.http.problems import problem_of
+from services.identifiers import derived_event_id, parse_event_id
+from services.keys import Scope
+from services.publisher import Result
+
+router = APIRouter(prefix="/events", tags=["events"])
+
+BATCH_MAX = 1_000
+FEED_PAGE = 500
+FOLLOW_WAIT_SECONDS = 15.0
+"""How long a followed feed is silent before it sends an empty line, so that neither side takes the other for dead."""
+
+
+@router.post("", responses=ANSWER, openapi_extra=EVENTS_BODY)
+async def publish_events(request: Request, caller: MayPublish) -> Response:
+    """Publish up to 1,000 events. All are checked before the first is appended; each then has its own outcome.
+
+    With event ids, or an Idempotency-Key, the whole request is safe to send again.
+    """
+    body = await read_members(request, "events")
+    events = body.get("events")
+    if not isinstance(events, list) or not 1 <= len(events) <= BATCH_MAX:
+        raise Invalid("/events", f"events must be a list of 1 to {BATCH_MAX} events")
+    base = command_request(request, caller)
+    drafts = [_draft(caller, base, event, at) for at, event in enumerate(events)]
+    results = await caller.ledger.publisher.publish(drafts, may_repeat=True)
+    return answer({"results": [_shown(draft, result) for draft, result in zip(drafts, results, strict=True)]})
+
+
+def _draft(caller: Caller, base: CommandRequest, event: JsonValue, at: int) -> Draft:
+    try:
+        parsed = parse_event(event, base)
+    except Invalid as error:
+        raise Invalid(f"/events/{at}{error.pointer}", error.message) from None
+    if isinstance(event, dict) and event["type"] in CATALOGUE_TYPES:
+        caller.check(Scope.ADMIN)
+    command = parsed.request
+    if base.event_id is not None and command.event_id == base.event_id:
+        # One Idempotency-Key stands for all events of the request: each has an id of its own by its place.
+        event_id = derived_event_id(str(UUID(bytes=base.event_id)), str(parsed.holder), str(at))
+        command = replace(command, event_id=event_id)
+    return draft_of(caller.ledger, parsed.holder, parsed.body, command)
+
+
+def _shown(draft: Draft, result: Result) -> dict[str, Any]:
+    event_id = str(UUID(bytes=draft.event_id))
+    if isinstance(result, ServiceError):
+        return {"event_id": event_id, "outcome": "failed", "problem": problem_of(result).document()}
+    entry = result.entry
+    shown = {"event_id": event_id, "outcome": result.outcome, "position": result.position, "version": entry["version"]}
+    return {**shown, "why": entry["why"]} if "why" in entry else shown
+
+
+@router.get("/{event_id}", responses=ANSWER)
+async def get_event(event_id: str, caller: MayRead) -> Response:
+    """What became of an event: the way to find out after an answer that never came."""
+    caller.ledger.readiness.check_answer()
+    wanted = parse_event_id(decode_segment(event_id), "")
+    entry = caller.ledger.views.reader.read_now(partial(event_by_id, event_id=wanted))
+    if entry is None:
+        raise NotFound(
+            "this node has folded no event with this id: it was not stored, or it is still on its way",
+            event_id=event_id[:60],
+        )
+    return answer(entry)
+
+
+@router.get(
+    "",
+    responses={200: {"content": {"application/x-ndjson": {"schema": {"type": "string"}}}}},
+    response_class=StreamingResponse,
+)
+async def read_events(
+    caller: MayAudit,
+    after: Annotated[str | None, Query(description="A position: begin with the record after it.")] = None,
+    follow: Annotated[bool, Query(description="Go on as new events come.")] = False,
+    limit: Annotated[int | None, Query(ge=1, description="End after this many events.")] = None,
+) -> Response:
+    """The ledger's records in order, one JSON object a line."""
+    caller.ledger.readiness.check_answer()
+    start = _start(caller, after)
+    return StreamingResponse(_lines(caller, start, follow, limit), media_type="application/x-ndjson")
+
+
+def _start(caller: Caller, after: str | None) -> int:
+    if after is None:
+        return 0
+    position = parse_position(after, "/after")
+    checkpoint = caller.ledger.views.progress.checkpoint
+    if checkpoint is None or (position.ledger, position.generation) != (checkpoint.ledger_tag, checkpoint.generation):
+        raise OtherLedger("after is a position of another ledger or of another generation of this one")
+    return position.offset + 1
+
+
+async def _lines(caller: Caller, start: int, follow: bool, limit: int | None) -> AsyncIterator[bytes]:
+    left = limit
+    while left is None or left > 0:
+        count = FEED_PAGE if left is None else min(FEED_PAGE, left)
+        entries = await caller.ledger.views.reader.read(partial(feed, start=start, limit=count))
+        for entry in entries:
+            yield msgspec.json.encode(entry) + b"\n"
+        start += len(entries)
+        left = None if left is None else left - len(entries)
+        if len(entries) < count:
+            if not follow:
+                return
+            if not await caller.ledger.views.watcher.wait_past(start, FOLLOW_WAIT_SECONDS):
+                yield b"\n"

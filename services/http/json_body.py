@@ -1,0 +1,104 @@
+"""Reading JSON as strictly as a ledger has to: what is ambiguous to one reader of the log must not get into it."""
+
+import json
+import math
+import re
+from typing import Any, NoReturn
+
+from domain.invalid import Invalid
+from domain.json_value import JsonValue
+
+DEPTH_MAX = 32
+_SUSPECT = re.compile(rb"\\u(?:0000|[dD][89a-fA-F])")
+
+
+class MalformedJson(ValueError):
+    """The bytes are not one JSON document (RFC 8259), or one that readers may understand differently."""
+
+
+def parse_json(body: bytes) -> JsonValue:
+    """The one JSON document in these bytes.
+
+    Refused beyond RFC 8259's grammar: duplicate keys, NaN and infinities, numbers that no double can hold, lone
+    surrogates, NUL characters, more than `DEPTH_MAX` levels. Raises MalformedJson.
+    """
+    try:
+        text = body.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise MalformedJson(f"the body is not UTF-8 (byte {error.start})") from None
+    if _too_deep(body):
+        raise MalformedJson(f"the body nests deeper than {DEPTH_MAX} levels")
+    try:
+        value: JsonValue = json.loads(
+            text, object_pairs_hook=_object, parse_constant=_constant, parse_float=_float, parse_int=_integer
+        )
+    except json.JSONDecodeError as error:
+        raise MalformedJson(f"the body is not JSON: {error.msg} at line {error.lineno}, column {error.colno}") from None
+    except RecursionError:
+        raise MalformedJson(f"the body nests deeper than {DEPTH_MAX} levels") from None
+    if _SUSPECT.search(body):
+        _check_characters(value, "")
+    return value
+
+
+def parse_object(body: bytes) -> dict[str, JsonValue]:
+    """The same for a body that must be an object. Raises MalformedJson, Invalid."""
+    value = parse_json(body)
+    if not isinstance(value, dict):
+        raise Invalid("", "the body must be a JSON object")
+    return value
+
+
+def _too_deep(body: bytes) -> bool:
+    """Brackets opened at the same time, strings left out. Cheap for the usual body, which has few brackets at all."""
+    if body.count(b"{") + body.count(b"[") <= DEPTH_MAX:
+        return False
+    depth = deepest = 0
+    for mark in re.findall(rb'"(?:[^"\\]|\\.)*"|[{}\[\]]', body):
+        if mark in b"{[":
+            depth += 1
+            deepest = max(deepest, depth)
+        elif mark in b"}]":
+            depth -= 1
+    return deepest > DEPTH_MAX
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    value = dict(pairs)
+    if len(value) != len(pairs):
+        seen: set[str] = set()
+        for key, _ in pairs:
+            if key in seen:
+                raise MalformedJson(f"the key {key[:60]!r} stands twice in one object")
+            seen.add(key)
+    return value
+
+
+def _constant(name: str) -> NoReturn:
+    raise MalformedJson(f"{name} is not a JSON number")
+
+
+def _integer(text: str) -> int:
+    if len(text) > 40:
+        raise MalformedJson(f"a number of {len(text)} digits is too large")
+    return int(text)
+
+
+def _float(text: str) -> float:
+    value = float(text)
+    if math.isinf(value):
+        raise MalformedJson(f"the number {text[:40]} is too large")
+    return value
+
+
+def _check_characters(value: JsonValue, pointer: str) -> None:
+    if isinstance(value, str):
+        if "\0" in value or any("\ud800" <= character <= "\udfff" for character in value):
+            raise MalformedJson(f"the text at {pointer or 'the root'} has a NUL character or half a surrogate pair")
+    elif isinstance(value, list):
+        for at, item in enumerate(value):
+            _check_characters(item, f"{pointer}/{at}")
+    elif isinstance(value, dict):
+        for key, member in value.items():
+            _check_characters(key, pointer)
+            _check_characters(member, f"{pointer}/{key}")

@@ -1,0 +1,57 @@
+"""`/keys`: API keys of an environment. A secret is shown once, when it is made."""
+
+from typing import Literal, cast
+
+from fastapi import APIRouter, Request, Response
+
+from domain.holder import ENVIRONMENT
+from domain.invalid import Invalid
+from services.commands import draft_of, revoke_key
+from services.errors import NotFound
+from services.http.exchange import MayAdminister, answer, command_request, read_members
+from services.http.models import ANSWER, body_of
+from services.http.paths import decode_segment
+from services.http.problems import Problem
+from services.keys import new_key, parse_key_name, parse_scopes
+
+router = APIRouter(prefix="/keys", tags=["keys"])
+
+_BODY = body_of({"type": "object"}, {"name": "checkout", "scopes": ["publish", "read"], "kind": "secret"})
+
+
+@router.post("", responses=ANSWER, openapi_extra=_BODY, status_code=201)
+async def issue_key(request: Request, caller: MayAdminister) -> Response:
+    """Issue a key. Its secret is in this answer and nowhere else, so there is no repeating it either."""
+    if "idempotency-key" in request.headers:
+        raise Problem("bad-request", "a key is shown once, so its making can't be repeated: send no Idempotency-Key")
+    body = await read_members(request, "name", "scopes", "kind")
+    kind = body.get("kind", "secret")
+    if kind not in ("secret", "public"):
+        raise Invalid("/kind", "a key is secret or public")
+    fresh = new_key(
+        caller.ledger.secrets,
+        parse_key_name(body.get("name")),
+        cast(Literal["secret", "public"], kind),
+        parse_scopes(body.get("scopes")),
+    )
+    draft = draft_of(caller.ledger, ENVIRONMENT, fresh.issued, command_request(request, caller))
+    receipt = await caller.ledger.publisher.publish_one(draft)
+    key = caller.ledger.api_keys()[fresh.issued.key_id]
+    return answer({**key.shown(), "key": fresh.token, "position": receipt.position}, status=201)
+
+
+@router.get("", responses=ANSWER)
+async def list_keys(caller: MayAdminister) -> Response:
+    """All keys of the environment, revoked ones too, without their secrets."""
+    return answer({"keys": [key.shown() for key in caller.ledger.api_keys().values()]})
+
+
+@router.delete("/{key_id}", responses=ANSWER)
+async def revoke(request: Request, key_id: str, caller: MayAdminister) -> Response:
+    """Revoke a key, for ever."""
+    name = decode_segment(key_id)
+    if name not in caller.ledger.api_keys():
+        raise NotFound(f"there is no key {name[:60]!r} in this environment")
+    draft = draft_of(caller.ledger, ENVIRONMENT, revoke_key(name), command_request(request, caller, name))
+    receipt = await caller.ledger.publisher.publish_one(draft)
+    return answer({**caller.ledger.api_keys()[name].shown(), "position": receipt.position})

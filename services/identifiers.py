@@ -1,0 +1,33 @@
+"""Event ids: new ones, and ones that follow from a request, so that sending it again is the same event."""
+
+import os
+import time
+from uuid import UUID, uuid5
+
+from domain.invalid import Invalid
+
+NAMESPACE = UUID("6f1f8f6e-5a0c-5f8e-9a5c-0d2c7a4f7b11")
+"""Our own namespace for UUIDv5 (RFC 9562, 5.5). Never to change: ids of past requests follow from it."""
+
+
+def new_event_id() -> bytes:
+    """A UUIDv7 (RFC 9562, 5.7): milliseconds in front, so that ids of one time lie together in an index."""
+    value = bytearray(int(time.time() * 1000).to_bytes(6) + os.urandom(10))
+    value[6] = (value[6] & 0x0F) | 0x70
+    value[8] = (value[8] & 0x3F) | 0x80
+    return bytes(value)
+
+
+def derived_event_id(*parts: str) -> bytes:
+    """A UUIDv5 of these parts, in which no two lists of parts run together."""
+    return uuid5(NAMESPACE, "".join(f"{len(part)}:{part}" for part in parts)).bytes
+
+
+def parse_event_id(text: object, pointer: str = "/event_id") -> bytes:
+    """The id that a UUID's text stands for. Raises Invalid."""
+    if isinstance(text, str):
+        try:
+            return UUID(text).bytes
+        except ValueError:
+            pass
+    raise Invalid(pointer, "an event id is a UUID, as in 01890a5d-ac96-774b-bcce-b302099a8057")

@@ -1,0 +1,150 @@
+"""One environment's ledger on this node: its log, views, keys, and the way in and out of them."""
+
+import asyncio
+import logging
+import time
+from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
+from uuid import uuid4
+
+from domain.event import LedgerOpened, Provenance
+from domain.holder import ENVIRONMENT
+from domain.json_value import JsonValue
+from projections.checkpoint import Checkpoint
+from projections.projector import Progress, State
+from projections.state import PresentState
+from schemas.codec import Draft, encode
+from schemas.record import NewRecord
+from services.cloud_events import headers_of
+from services.identifiers import new_event_id
+from services.keys import ApiKey, Credential, key_id_of, key_of, matches
+from services.log.port import EventLog, LogUnavailable, LogUnfit, Stored
+from services.publisher import Publisher
+from services.readiness import Readiness
+from services.rebuilder import Rebuilder
+from services.secrets import Secrets
+from services.settings import Settings
+from services.source import LogSource
+from services.views import Views
+
+START_RETRY_SECONDS = 1.0
+BOUNDS_TIMEOUT_SECONDS = 5.0
+
+log = logging.getLogger(__name__)
+
+
+def now_milliseconds() -> int:
+    """Unix time by this node's clock: what an event claims when its publisher claims nothing."""
+    return time.time_ns() // 1_000_000
+
+
+class Ledger:
+    """Everything of one environment. Nothing of another environment is reachable from here."""
+
+    def __init__(self, environment: str, event_log: EventLog, secrets: Secrets, folder: Path, settings: Settings) -> None:
+        self.environment = environment
+        self.secrets = secrets
+        self.log = event_log
+        self._bootstraps = settings.kafka is None or settings.admin_key is not None
+        self.views = Views(folder, LogSource(event_log), self._accept)
+        self.rebuilder = Rebuilder(self.views, LogSource(event_log))
+        self.readiness = Readiness(lambda: self.progress, settings.lag_records_max)
+        self.publisher = Publisher(
+            event_log,
+            lambda: self.views.reader,
+            self.views.watcher,
+            self.readiness,
+            source=f"/ledger/{environment}",
+            append_timeout_seconds=settings.append_timeout_seconds,
+            wait_seconds=settings.wait_seconds,
+        )
+        self.environment_stream = secrets.stream_key(ENVIRONMENT)
+        self._trouble: str | None = None
+        self._task: asyncio.Task[None] | None = None
+        self._keys: dict[str, ApiKey] = {}
+        self._keys_offset: int | None = None
+
+    @property
+    def progress(self) -> Progress:
+        """How the projector is doing, or why it has not begun."""
+        progress = self.views.progress
+        if self._trouble is not None and progress.state is State.STARTING:
+            progress.trouble = self._trouble
+        return progress
+
+    def start(self) -> None:
+        """Reach the log, in the background and for as long as it takes, then follow it."""
+        self._task = asyncio.create_task(self._start(), name=f"start {self.environment}")
+
+    async def stop(self) -> None:
+        """Stop in bounded time: first the projector, then the log."""
+        if self._task is not None:
+            self._task.cancel()
+            with suppress(asyncio.CancelledError):
+                await self._task
+        await self.rebuilder.cancel()
+        await self.views.stop()
+        await self.log.stop()
+
+    async def _start(self) -> None:
+        while True:
+            try:
+                await self.log.start()
+                if self._bootstraps:
+                    await self.open()
+                break
+            except (LogUnavailable, LogUnfit) as error:
+                # Either may be mended while the node runs: a broker comes up, an operator changes a setting.
+                if str(error) != self._trouble:
+                    log.warning("environment %s: %s", self.environment, error)
+                self._trouble = str(error)
+                await asyncio.sleep(START_RETRY_SECONDS)
+        self._trouble = None
+        self.views.start()
+
+    async def open(self) -> bool:
+        """Append the first record if the log is empty; whether it was. Raises LogUnavailable."""
+        bounds = await self.log.bounds(timeout_seconds=BOUNDS_TIMEOUT_SECONDS)
+        if bounds.end > 0:
+            return False
+        draft = Draft(
+            event_id=new_event_id(),
+            stream=self.environment_stream,
+            holder=ENVIRONMENT,
+            body=LedgerOpened(str(uuid4()), 1, now_milliseconds(), self.secrets.check),
+            occurred_at_milliseconds=now_milliseconds(),
+            provenance=Provenance(method="bootstrap"),
+        )
+        record = NewRecord(draft.stream, encode(draft).value, headers_of(draft, f"/ledger/{self.environment}"))
+        (outcome,) = await self.log.append([record], timeout_seconds=BOUNDS_TIMEOUT_SECONDS)
+        if not isinstance(outcome, Stored):
+            raise LogUnavailable(f"the ledger could not be opened: {outcome.reason}")
+        return True
+
+    def _accept(self, checkpoint: Checkpoint) -> None:
+        self.secrets.verify(checkpoint.secret_check)
+
+    def api_keys(self) -> Mapping[str, ApiKey]:
+        """The keys as of the present view; read again whenever the environment's stream has moved."""
+        checkpoint = self.views.progress.checkpoint
+        if checkpoint is None:
+            return {}
+        if self._keys_offset != checkpoint.environment_offset:
+            rows = self.views.reader.read_now(
+                lambda connection: PresentState(connection).items(self.environment_stream, "key:")
+            )
+            self._keys = {key.key_id: key for key in (key_of(item, row.stored.leaves) for item, row in rows.items())}
+            self._keys_offset = checkpoint.environment_offset
+        return self._keys
+
+    def credential_of(self, token: str) -> Credential | None:
+        """Whose token this is; None where it is no valid secret key of this environment."""
+        key = self.api_keys().get(key_id_of(token) or "")
+        if key is None or key.kind != "secret" or not matches(key, token):
+            return None
+        return Credential(f"key:{key.key_id}", key.scopes)
+
+    def draft_evidence(self, request_id: str) -> dict[str, JsonValue]:
+        """What an event keeps of the request that brought it."""
+        return {"request_id": request_id}

@@ -1,0 +1,192 @@
+"""Publishing: events into the log, and what became of each of them in this node's own fold."""
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+from uuid import UUID
+
+from projections.history import earlier_event, event_at, event_by_id
+from projections.position_watcher import PositionWatcher
+from projections.views_reader import ViewsReader
+from schemas.codec import Draft, Encoded, encode
+from schemas.record import NewRecord
+from services.cloud_events import headers_of
+from services.errors import (
+    EventIdReused,
+    LedgerIsSealed,
+    NotAppended,
+    OutcomeUnknown,
+    PositionNotReached,
+    ServiceError,
+    VersionMismatch,
+)
+from services.log.port import AppendOutcome, EventLog, Refused, Stored
+from services.readiness import Readiness
+
+UNRESOLVED_MAX = 10_000
+RESOLVE_SECONDS = 2.0
+RESOLVE_STEP_SECONDS = 0.1
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """What became of one event: `entry` is its history row, as history shows it."""
+
+    event_id: bytes
+    entry: dict[str, Any]
+
+    @property
+    def outcome(self) -> str:
+        return str(self.entry["outcome"])
+
+    @property
+    def position(self) -> str:
+        return str(self.entry["position"])
+
+
+Result = Receipt | ServiceError
+
+
+class Publisher:
+    """Appends to one ledger's log and waits for its own projection."""
+
+    def __init__(
+        self,
+        log: EventLog,
+        reader: Callable[[], ViewsReader],
+        watcher: PositionWatcher,
+        readiness: Readiness,
+        source: str,
+        *,
+        append_timeout_seconds: float,
+        wait_seconds: float,
+    ) -> None:
+        self._log = log
+        self._reader = reader
+        self._watcher = watcher
+        self._readiness = readiness
+        self._source = source
+        self._append_timeout_seconds = append_timeout_seconds
+        self._wait_seconds = wait_seconds
+        self._unresolved: dict[bytes, tuple[bytes, float]] = {}
+
+    async def publish_one(self, draft: Draft, *, may_repeat: bool = False) -> Receipt:
+        """Publish one event. Raises the ServiceError that says why it does not count."""
+        (result,) = await self.publish([draft], may_repeat=may_repeat)
+        if isinstance(result, ServiceError):
+            raise result
+        return result
+
+    async def publish(self, drafts: Sequence[Draft], *, may_repeat: bool = False) -> list[Result]:
+        """Publish events in order, one result each. Raises ServiceError when nothing at all was appended.
+
+        `may_repeat`: the ids are the asker's, so an event may have been sent before; what the ledger already has is
+        answered from there, without a second record.
+        """
+        self._readiness.check_append()
+        self._check_unresolved(drafts)
+        encoded = [encode(draft) for draft in drafts]
+        results: list[Result | None] = [None] * len(drafts)
+        if may_repeat:
+            results = [self._known(draft, one) for draft, one in zip(drafts, encoded, strict=True)]
+        fresh = [index for index, result in enumerate(results) if result is None]
+        records = [
+            NewRecord(drafts[index].stream, encoded[index].value, headers_of(drafts[index], self._source)) for index in fresh
+        ]
+        outcomes = await self._log.append(records, timeout_seconds=self._append_timeout_seconds) if records else []
+        stored = [outcome.offset for outcome in outcomes if isinstance(outcome, Stored)]
+        if stored and not await self._watcher.wait_past(max(stored), self._wait_seconds):
+            log.warning("events were stored but not folded within %s seconds", self._wait_seconds)
+        for index, outcome in zip(fresh, outcomes, strict=True):
+            results[index] = await self._result(drafts[index], outcome)
+        return [result for result in results if result is not None]
+
+    def _known(self, draft: Draft, encoded: Encoded) -> Result | None:
+        """What became of this event when it was sent before; None when it was not."""
+        known = self._reader().read_now(lambda connection: earlier_event(connection, draft.stream, draft.event_id))
+        if known is None:
+            return None
+        entry, fingerprint = known
+        if fingerprint != encoded.fingerprint:
+            return EventIdReused(
+                "this event id or Idempotency-Key was used for something else", event_id=_text(draft.event_id)
+            )
+        return self._judged(draft, entry)
+
+    async def _result(self, draft: Draft, outcome: AppendOutcome) -> Result:
+        if isinstance(outcome, Stored):
+            if self._watcher.next_offset <= outcome.offset:
+                return PositionNotReached(
+                    "the event is stored, but this node has not folded it yet: do not send it again, "
+                    "ask for it by its event_id",
+                    event_id=_text(draft.event_id),
+                )
+            entry = self._reader().read_now(lambda connection: event_at(connection, outcome.offset))
+            return self._judged(draft, entry or {})
+        if isinstance(outcome, Refused):
+            return NotAppended(
+                f"the event was not appended: {outcome.reason}; it is safe to send it again",
+                event_id=_text(draft.event_id),
+            )
+        return await self._resolve(draft, outcome.reason)
+
+    async def _resolve(self, draft: Draft, reason: str) -> Result:
+        """An unknown outcome: the own fold is asked for the event id for a while, then the asker is told."""
+        deadline = time.monotonic() + RESOLVE_SECONDS
+        while time.monotonic() < deadline:
+            entry = self._reader().read_now(lambda connection: event_by_id(connection, draft.event_id))
+            if entry is not None:
+                return self._judged(draft, entry)
+            await asyncio.sleep(RESOLVE_STEP_SECONDS)
+        if len(self._unresolved) < UNRESOLVED_MAX:
+            self._unresolved[draft.stream] = (draft.event_id, time.monotonic())
+        return OutcomeUnknown(
+            f"whether the event was stored is not known ({reason}): ask GET /ledger/v1/events/{_text(draft.event_id)}, "
+            "or send it again with the same event_id or Idempotency-Key",
+            event_id=_text(draft.event_id),
+        )
+
+    def _check_unresolved(self, drafts: Sequence[Draft]) -> None:
+        """One unresolved write a stream and node: a second one could overtake the first, whichever way that went."""
+        for draft in drafts:
+            waiting = self._unresolved.get(draft.stream)
+            if waiting is None:
+                continue
+            event_id, since = waiting
+            known = self._reader().read_now(partial(event_by_id, event_id=event_id))
+            # Long after the append's own deadline the log has either taken the event or never will.
+            if known is not None or time.monotonic() - since > 3 * self._append_timeout_seconds:
+                del self._unresolved[draft.stream]
+            elif event_id != draft.event_id:
+                raise OutcomeUnknown(
+                    "an earlier write of this holder is unresolved; nothing was appended, try again shortly",
+                    event_id=_text(event_id),
+                )
+
+    def _judged(self, draft: Draft, entry: dict[str, Any]) -> Result:
+        if entry.get("outcome") == "duplicate":
+            first = self._reader().read_now(lambda connection: event_by_id(connection, draft.event_id))
+            return (
+                self._judged(draft, first)
+                if first is not None and first["outcome"] != "duplicate"
+                else Receipt(draft.event_id, entry)
+            )
+        if entry.get("outcome") != "rejected":
+            return Receipt(draft.event_id, entry)
+        why = entry.get("why")
+        identity = {"event_id": _text(draft.event_id), "position": entry["position"]}
+        if why == "version-mismatch":
+            return VersionMismatch("the set has another version now: read it again, then decide", **identity)
+        if why == "event-id-reused":
+            return EventIdReused("this event id or Idempotency-Key was used for something else", **identity)
+        return LedgerIsSealed("this ledger is sealed and takes no more events; use the one that follows it", **identity)
+
+
+def _text(event_id: bytes) -> str:
+    return str(UUID(bytes=event_id))

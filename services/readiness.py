@@ -1,0 +1,97 @@
+"""What a node may do just now: read off the projector's progress, in one place."""
+
+import time
+from collections.abc import Callable
+
+from domain.fold import FOLD_VERSION
+from projections.projector import Progress, State
+from services.errors import NotReady, TooStale
+
+CONFIRMED_SECONDS_MAX = 30.0
+"""After so long without word from the log's end, a key may have been revoked without this node knowing."""
+
+
+class Readiness:
+    """Says of one ledger whether it may answer, append, and trust its keys."""
+
+    def __init__(
+        self, progress: Callable[[], Progress], lag_records_max: int, monotonic: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._progress = progress
+        self._lag_records_max = lag_records_max
+        self._monotonic = monotonic
+        self._was_live = False
+
+    def check_answer(self) -> None:
+        """Raises NotReady until the node has once folded everything that it saw at its start: never a default before."""
+        progress = self._progress()
+        if progress.state is State.LIVE:
+            self._was_live = True
+        if not self._was_live:
+            raise NotReady(self._why_not_ready(progress))
+
+    def check_append(self) -> None:
+        """Raises NotReady unless an event appended now would soon be folded here."""
+        self.check_answer()
+        progress = self._progress()
+        if progress.state is not State.LIVE:
+            raise NotReady(f"nothing was appended: {self._why_not_ready(progress)}")
+        if progress.trouble is not None:
+            raise NotReady(f"nothing was appended: {progress.trouble}")
+        if self.lag_records() > self._lag_records_max:
+            raise NotReady(
+                f"nothing was appended: this node is {self.lag_records()} records behind the log; try again shortly"
+            )
+
+    def check_trust(self) -> None:
+        """Raises NotReady when the node has not heard of the log's end for so long that a key may be revoked."""
+        stale = self.stale_seconds()
+        if stale is None or stale > CONFIRMED_SECONDS_MAX:
+            raise NotReady(
+                "this node has not reached the log for over 30 seconds, so it can't tell whether your key was revoked; "
+                "evaluating and reading go on, try again when the log is back"
+            )
+
+    def check_staleness(self, seconds_max: float) -> None:
+        """Raises TooStale when the views may be older than asked."""
+        stale = self.stale_seconds()
+        if stale is None or stale > seconds_max:
+            raise TooStale(f"the views may be {stale} seconds old; at most {seconds_max} were asked for")
+
+    def stale_seconds(self) -> float | None:
+        """Since when this node can't vouch that it has everything; None when it never could."""
+        confirmed = self._progress().confirmed_at_seconds
+        return None if confirmed is None else round(max(0.0, self._monotonic() - confirmed), 3)
+
+    def lag_records(self) -> int:
+        """How many records the log is known to be ahead."""
+        progress = self._progress()
+        folded = progress.checkpoint.next_offset if progress.checkpoint is not None else 0
+        return max(0, (progress.log_end or 0) - folded)
+
+    def checks(self) -> dict[str, object]:
+        """What `/readyz` shows. Names no holder and no secret."""
+        progress = self._progress()
+        ready = True
+        try:
+            self.check_answer()
+        except NotReady:
+            ready = False
+        return {
+            "ready": ready,
+            "projector": progress.state.value,
+            "records": progress.checkpoint.next_offset if progress.checkpoint is not None else 0,
+            "lag_records": self.lag_records(),
+            "stale_seconds": self.stale_seconds(),
+            "trouble": progress.trouble,
+            "fold_version": FOLD_VERSION,
+        }
+
+    def _why_not_ready(self, progress: Progress) -> str:
+        if progress.state is State.STOPPED:
+            return f"the projector has stopped: {progress.trouble or 'the node is shutting down'}"
+        if progress.log_end is None:
+            return f"the log has not been reached yet: {progress.trouble or 'connecting'}"
+        if progress.log_end == 0:
+            return "the log is empty: make the ledger with `prefledger init`"
+        return f"the node is catching up: {self.lag_records()} records to go"

@@ -1,0 +1,76 @@
+"""What a node derives from its one secret: pseudonyms, the seal of API secrets, and the check that it is the right one."""
+
+import hmac
+import os
+import secrets
+from pathlib import Path
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+
+from domain.holder import Holder
+
+STREAM_KEY_LENGTH = 16
+NONCE_LENGTH = 12
+
+
+class SecretMismatch(Exception):
+    """The node's secret is not the ledger's. The text says what to do."""
+
+
+class Secrets:
+    """Keys derived by HKDF (RFC 5869), one for each purpose and environment, so that none tells of another."""
+
+    def __init__(self, secret: str, environment: str) -> None:
+        self._secret = secret.encode()
+        self._environment = environment
+        self._pseudonym_key = self._derive("pseudonym")
+        self._seal = AESGCM(self._derive("seal"))
+        self.check = self._derive("check")[:16]
+        """What the ledger's first event keeps of the secret: enough to tell another one, nothing to find it by."""
+
+    def _derive(self, purpose: str) -> bytes:
+        info = f"prefledger/1/{self._environment}/{purpose}".encode()
+        return HKDF(algorithm=SHA256(), length=32, salt=None, info=info).derive(self._secret)
+
+    def stream_key(self, holder: Holder) -> bytes:
+        """The holder's pseudonym: a record's key, and the stream's name in the views."""
+        return hmac.digest(self._pseudonym_key, str(holder).encode(), "sha256")[:STREAM_KEY_LENGTH]
+
+    def seal(self, key_id: str, secret: str) -> bytes:
+        """An API secret as the log may keep it, bound to its key's id."""
+        nonce = os.urandom(NONCE_LENGTH)
+        return nonce + self._seal.encrypt(nonce, secret.encode(), key_id.encode())
+
+    def unseal(self, key_id: str, sealed: bytes) -> str:
+        """The API secret. Raises SecretMismatch."""
+        try:
+            nonce, ciphertext = sealed[:NONCE_LENGTH], sealed[NONCE_LENGTH:]
+            return self._seal.decrypt(nonce, ciphertext, key_id.encode()).decode()
+        except InvalidTag:
+            raise SecretMismatch(f"the secret of key {key_id} was sealed with another PREFLEDGER_SECRET") from None
+
+    def verify(self, check: bytes) -> None:
+        """Raises SecretMismatch unless a ledger with this check was opened with this secret."""
+        if not hmac.compare_digest(check, self.check):
+            raise SecretMismatch(
+                f"the ledger of environment {self._environment!r} was opened with another secret: "
+                "give this node the PREFLEDGER_SECRET (embedded: the DATA/secret file) that the ledger was made with"
+            )
+
+
+def embedded_secret(data: Path) -> str:
+    """The secret of an embedded ledger: `DATA/secret`, made at first use, readable by its owner only."""
+    path = data / "secret"
+    try:
+        return path.read_text().strip()
+    except FileNotFoundError:
+        pass
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(descriptor, "w") as file:
+        file.write(secrets.token_urlsafe(48) + "\n")
+        file.flush()
+        os.fsync(file.fileno())
+    return path.read_text().strip()

@@ -1,0 +1,116 @@
+"""Running a node: a socket, the application, the ledgers behind it, and the order in which they stop."""
+
+import asyncio
+import gc
+import logging
+import socket
+import sys
+from collections.abc import Callable
+
+import uvicorn
+import uvloop
+
+from domain.event import Provenance
+from domain.holder import ENVIRONMENT
+from services.bootstrap import Node, build_node
+from services.commands import Request, draft_of
+from services.http.app import create_app
+from services.keys import Scope, new_key
+from services.ledger import Ledger
+from services.settings import Settings
+
+DRAIN_SECONDS = 10
+LIVE_SECONDS_MAX = 60.0
+LIVE_STEP_SECONDS = 0.02
+KEEP_ALIVE_SECONDS = 75
+BACKLOG = 2048
+THREAD_SWITCH_SECONDS = 0.0005
+"""The projector folds in a thread of its own; at CPython's 5 ms a question could wait that long for its turn."""
+
+log = logging.getLogger(__name__)
+
+
+class AddressUnusable(Exception):
+    """The address can't be listened on. The text says what to do."""
+
+
+def listen(settings: Settings) -> socket.socket:
+    """The listening socket. Raises AddressUnusable."""
+    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((settings.host, settings.port))
+        listener.listen(BACKLOG)
+    except OSError as error:
+        listener.close()
+        raise AddressUnusable(
+            f"{settings.host}:{settings.port} can't be listened on ({error.strerror}): stop what uses the port, "
+            "or choose another with --port or PREFLEDGER_PORT"
+        ) from None
+    listener.setblocking(False)
+    return listener
+
+
+def run(settings: Settings, announce: Callable[[Node, str, str | None], None]) -> None:
+    """Serve until a signal. `announce` is told the URL, and the admin key if one was issued. Raises AddressUnusable."""
+    listener = listen(settings)
+    try:
+        node = build_node(settings)
+    except BaseException:
+        listener.close()
+        raise
+    sys.setswitchinterval(THREAD_SWITCH_SECONDS)
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(_serve(node, settings, listener, announce))
+
+
+async def _serve(
+    node: Node, settings: Settings, listener: socket.socket, announce: Callable[[Node, str, str | None], None]
+) -> None:
+    config = uvicorn.Config(
+        create_app(node.ledgers, settings),
+        http="httptools",
+        lifespan="off",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        timeout_keep_alive=KEEP_ALIVE_SECONDS,
+        timeout_graceful_shutdown=DRAIN_SECONDS,
+        log_level=settings.log_level,
+    )
+    server = uvicorn.Server(config)
+    host, port = listener.getsockname()[:2]
+    url = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+    node.start()
+    introduction = asyncio.create_task(_introduce(node, settings, lambda key: announce(node, url, key)))
+    try:
+        await server.serve(sockets=[listener])
+    finally:
+        introduction.cancel()
+        await node.stop()
+
+
+async def _introduce(node: Node, settings: Settings, announce: Callable[[str | None], None]) -> None:
+    """Once the node is live, issue the first key of a new embedded ledger, and say where everything is."""
+    try:
+        async with asyncio.timeout(LIVE_SECONDS_MAX):
+            while not all(ledger.readiness.checks()["ready"] for ledger in node.ledgers.values()):  # noqa: ASYNC110
+                await asyncio.sleep(LIVE_STEP_SECONDS)
+            first = next(iter(node.ledgers.values()))
+            announce(await first_key(first) if settings.kafka is None and settings.admin_key is None else None)
+    except TimeoutError:
+        announce(None)
+    # What lives from here to the end need not be looked at by every collection.
+    gc.collect()
+    gc.freeze()
+
+
+async def first_key(ledger: Ledger) -> str | None:
+    """An admin key, if the environment never had any key at all."""
+    if ledger.api_keys():
+        return None
+    fresh = new_key(ledger.secrets, "first admin key", "secret", frozenset({Scope.ADMIN}))
+    draft = draft_of(ledger, ENVIRONMENT, fresh.issued, Request(Provenance(actor="operator", method="bootstrap")))
+    await ledger.publisher.publish_one(draft)
+    return fresh.token

@@ -1,0 +1,180 @@
+"""Settings: `PREFLEDGER_*` variables and nothing else, read once into one typed object."""
+
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, fields
+from ipaddress import ip_address
+from pathlib import Path
+from typing import Any
+
+PREFIX = "PREFLEDGER_"
+HIDDEN = "(hidden)"
+SECRET_CHARACTERS_MIN = 32
+ADMIN_KEY_CHARACTERS_MIN = 20
+
+
+class SettingsInvalid(Exception):
+    """A variable that is unknown or can't be used. The text names it and says what to write."""
+
+
+def _text(value: str) -> str:
+    return value
+
+
+def _integer(value: str) -> int:
+    if not value.isdigit():
+        raise ValueError("must be a whole number")
+    return int(value)
+
+
+def _seconds(value: str) -> float:
+    seconds = float(value)
+    if not 0 < seconds <= 3600:
+        raise ValueError("must be a number of seconds between 0 and 3600")
+    return seconds
+
+
+def _names(value: str) -> tuple[str, ...]:
+    names = tuple(name.strip() for name in value.split(",") if name.strip())
+    if not names or len(set(names)) != len(names):
+        raise ValueError("must be one or more different names, separated by commas")
+    for name in names:
+        # The name is part of a topic's name and of a folder's.
+        if not name.replace("-", "").replace("_", "").isalnum() or not name.isascii() or len(name) > 60:
+            raise ValueError(f"{name!r} must be at most 60 letters, digits, - and _")
+    return names
+
+
+def _path(value: str) -> Path:
+    return Path(value)
+
+
+def setting(
+    default: object, parse: Callable[[str], object], description: str, *, secret: bool = False, of_file: bool = False
+) -> Any:
+    """One field of `Settings`. `of_file`: the variable with `_FILE` appended names a file that holds the value."""
+    return field(
+        default=default,
+        metadata={"parse": parse, "description": description, "secret": secret, "of_file": of_file},
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """Everything that can be set from outside. Sizes in bytes, waits in seconds."""
+
+    host: str = setting("127.0.0.1", _text, "The address to listen on.")
+    port: int = setting(8080, _integer, "The port to listen on.")
+    data: Path = setting(Path("data"), _path, "The folder of views, secret and, without Kafka, the log.")
+    kafka: str | None = setting(None, _text, "Kafka's bootstrap servers, HOST:PORT,...; without it the log is embedded.")
+    kafka_replication: int | None = setting(
+        None, _integer, "The replication factor of topics that `init` makes; 3, or fewer where there are fewer brokers."
+    )
+    kafka_security_protocol: str = setting("PLAINTEXT", _text, "PLAINTEXT, SSL, SASL_PLAINTEXT or SASL_SSL.")
+    kafka_sasl_mechanism: str = setting("PLAIN", _text, "PLAIN, SCRAM-SHA-256 or SCRAM-SHA-512.")
+    kafka_username: str | None = setting(None, _text, "The SASL user name.")
+    kafka_password: str | None = setting(None, _text, "The SASL password.", secret=True, of_file=True)
+    kafka_ca_file: Path | None = setting(None, _path, "The certificate authority's file, for TLS.")
+    environments: tuple[str, ...] = setting(
+        ("development",),
+        _names,
+        "The environments, one ledger each; the first is the one an admin key means by itself.",
+    )
+    secret: str | None = setting(
+        None, _text, "At least 32 characters, the same on every node; embedded, DATA/secret is made.",
+        secret=True, of_file=True,
+    )  # fmt: skip
+    admin_key: str | None = setting(
+        None, _text, "The operator's own key, never stored; at least 20 characters unless the host is loopback.",
+        secret=True, of_file=True,
+    )  # fmt: skip
+    body_bytes_max: int = setting(2 * 1024 * 1024, _integer, "The largest request body.")
+    wait_seconds: float = setting(5.0, _seconds, "How long a request waits for the projection to reach a position.")
+    append_timeout_seconds: float = setting(10.0, _seconds, "How long an append may take before it is unknown.")
+    lag_records_max: int = setting(10_000, _integer, "How far behind the log's end a node may be and still append.")
+    log_level: str = setting("info", _text, "debug, info, warning or error.")
+
+    @classmethod
+    def variables(cls) -> dict[str, str]:
+        """Every variable that is understood, with its description."""
+        described: dict[str, str] = {}
+        for one in fields(cls):
+            name = PREFIX + one.name.upper()
+            described[name] = one.metadata["description"]
+            if one.metadata["of_file"]:
+                described[name + "_FILE"] = f"A file that holds {name}."
+        return described
+
+    def shown(self) -> dict[str, str]:
+        """What is in force, variable by variable, with secrets hidden."""
+        rows: dict[str, str] = {}
+        for one in fields(self):
+            value = getattr(self, one.name)
+            if value is None:
+                rows[PREFIX + one.name.upper()] = ""
+            elif one.metadata["secret"]:
+                rows[PREFIX + one.name.upper()] = HIDDEN
+            else:
+                rows[PREFIX + one.name.upper()] = ",".join(value) if isinstance(value, tuple) else str(value)
+        return rows
+
+
+def read_settings(environ: Mapping[str, str] = os.environ, **given: object) -> Settings:
+    """The settings of these variables; `given` (from the command line, None where not) wins. Raises SettingsInvalid."""
+    known = Settings.variables()
+    for name in environ:
+        if name.startswith(PREFIX) and name not in known:
+            raise SettingsInvalid(f"{name} is not a setting; `prefledger settings` lists those that are")
+    values: dict[str, Any] = {}
+    for one in fields(Settings):
+        text = _value_of(environ, PREFIX + one.name.upper(), of_file=one.metadata["of_file"])
+        if text is not None:
+            try:
+                values[one.name] = one.metadata["parse"](text)
+            except ValueError as error:
+                shown = HIDDEN if one.metadata["secret"] else repr(text)
+                raise SettingsInvalid(f"{PREFIX}{one.name.upper()} is {shown}: {error}") from None
+    values.update({name: value for name, value in given.items() if value is not None})
+    settings = Settings(**values)
+    _check(settings)
+    return settings
+
+
+def _value_of(environ: Mapping[str, str], name: str, *, of_file: bool) -> str | None:
+    text = environ.get(name) or None
+    path = environ.get(f"{name}_FILE") if of_file else None
+    if not path:
+        return text
+    if text is not None:
+        raise SettingsInvalid(f"both {name} and {name}_FILE are set; keep one")
+    try:
+        return Path(path).read_text().strip()
+    except OSError as error:
+        raise SettingsInvalid(f"{name}_FILE names {path}, which can't be read: {error.strerror}") from None
+
+
+def _check(settings: Settings) -> None:
+    if settings.secret is not None and len(settings.secret) < SECRET_CHARACTERS_MIN:
+        raise SettingsInvalid(f"{PREFIX}SECRET has fewer than {SECRET_CHARACTERS_MIN} characters; make a longer one")
+    if settings.kafka is not None and settings.secret is None:
+        raise SettingsInvalid(
+            f"with Kafka every node needs the same {PREFIX}SECRET (or {PREFIX}SECRET_FILE); "
+            "make one with: python3 -c 'import secrets; print(secrets.token_urlsafe(48))'"
+        )
+    admin_key = settings.admin_key
+    if admin_key is not None and len(admin_key) < ADMIN_KEY_CHARACTERS_MIN and not is_loopback(settings.host):
+        raise SettingsInvalid(
+            f"{PREFIX}ADMIN_KEY has fewer than {ADMIN_KEY_CHARACTERS_MIN} characters, which is only allowed on loopback"
+        )
+    if not 0 <= settings.port <= 65535:
+        raise SettingsInvalid(f"{PREFIX}PORT is {settings.port}; a port is between 0 and 65535")
+    if settings.log_level not in ("debug", "info", "warning", "error"):
+        raise SettingsInvalid(f"{PREFIX}LOG_LEVEL is {settings.log_level!r}: must be debug, info, warning or error")
+
+
+def is_loopback(host: str) -> bool:
+    """Whether only this machine can reach the address."""
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"

@@ -1,0 +1,3 @@
+"""The release's number, in one place."""
+
+VERSION = "0.1.0"

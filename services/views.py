@@ -1,0 +1,96 @@
+"""The views that serve just now: which file, who reads it, who writes it. A rebuild puts another in their place."""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, suppress
+from dataclasses import replace
+from pathlib import Path
+
+from projections.checkpoint import Checkpoint
+from projections.position_watcher import PositionWatcher
+from projections.projector import Progress, Projector, RecordSource
+from projections.views_file import current_number, is_current, open_writer, path_of, point_to, remove, remove_others
+from projections.views_reader import ViewsReader
+
+STOP_SECONDS = 10.0
+
+log = logging.getLogger(__name__)
+
+
+class Views:
+    """One environment's views in a folder, followed by a projector."""
+
+    def __init__(self, folder: Path, source: RecordSource, accept: Callable[[Checkpoint], None]) -> None:
+        self.folder = folder
+        self._source = source
+        self._accept = accept
+        self._task: asyncio.Task[None] | None = None
+        self.watcher = PositionWatcher()
+        self.number = self._choose()
+        self.projector = Projector(source, open_writer(self.path), self.watcher, accept=accept)
+        self.reader = ViewsReader(self.path)
+
+    @property
+    def path(self) -> Path:
+        """The file that serves."""
+        return path_of(self.folder, self.number)
+
+    @property
+    def progress(self) -> Progress:
+        """How the projector is doing."""
+        return self.projector.progress
+
+    def start(self) -> None:
+        """Begin to follow the log."""
+        self._task = asyncio.create_task(self.projector.run(), name="projector")
+
+    async def stop(self) -> None:
+        """Finish the batch at hand and close the file."""
+        await self._stop_projector()
+        self.reader.close()
+
+    @asynccontextmanager
+    async def paused(self) -> AsyncIterator[None]:
+        """The projector stands still inside, and follows the log again afterwards, on whichever file serves then."""
+        before = replace(self.progress)
+        await self._stop_projector()
+        try:
+            yield
+        finally:
+            self.projector = Projector(
+                self._source, open_writer(self.path), self.watcher, accept=self._accept, progress=before
+            )
+            self.start()
+
+    async def replace(self, number: int) -> None:
+        """Serve another file from now on, and delete the one that served. Reads under way finish on the old one.
+
+        For use while paused, with a file that has come exactly as far as the one that serves.
+        """
+        old_number, old_reader = self.number, self.reader
+        point_to(self.folder, number)
+        self.number = number
+        self.reader = ViewsReader(self.path)
+        await asyncio.get_running_loop().run_in_executor(None, old_reader.close)
+        remove(self.folder, old_number)
+
+    async def _stop_projector(self) -> None:
+        await self.projector.stop(STOP_SECONDS)
+        if self._task is not None:
+            with suppress(asyncio.CancelledError, TimeoutError):
+                async with asyncio.timeout(STOP_SECONDS):
+                    await self._task
+            self._task = None
+
+    def _choose(self) -> int:
+        """The file to go on with. Views of another release's fold are never served: a new file begins from the log."""
+        number = current_number(self.folder)
+        path = path_of(self.folder, number)
+        if path.exists() and not is_current(path):
+            log.warning("%s was made by another release; its views are made anew from the log", path.name)
+            remove(self.folder, number)
+            number += 1
+        point_to(self.folder, number)
+        remove_others(self.folder, number)
+        return number
