@@ -70,7 +70,8 @@ def unflatten(leaves: Mapping[str, JsonValue]) -> dict[str, JsonValue]:
 def remove_below(leaves: Leaves, path: str) -> bool:
     """Take away `path` and everything under it; whether there was any."""
     found = leaves.pop(path, MISSING) is not MISSING
-    below = [other for other in leaves if other.startswith(path + "/")]
+    prefix = path + "/"
+    below = [other for other in leaves if other.startswith(prefix)]
     for other in below:
         del leaves[other]
     return found or bool(below)
@@ -78,7 +79,7 @@ def remove_below(leaves: Leaves, path: str) -> bool:
 
 def put(leaves: Leaves, path: str, value: JsonValue) -> None:
     """Set one leaf as a merge patch does: what stood above it as a leaf, or below it, gives way."""
-    if path in leaves and value != {}:
+    if not leaves or (path in leaves and value != {}):
         leaves[path] = value
         return
     for above in ancestors(path):
@@ -124,12 +125,13 @@ def same(one: object, other: object) -> bool:
 
 def changes_between(before: Mapping[str, JsonValue], after: Mapping[str, JsonValue]) -> list[Change]:
     """What differs, leaf by leaf, in the order of the paths."""
-    changes = [
-        Change(path, before.get(path, MISSING), value)
-        for path, value in after.items()
-        if not same(before.get(path, MISSING), value)
-    ]
-    changes += [Change(path, value, MISSING) for path, value in before.items() if path not in after]
+    changes: list[Change] = []
+    for path, value in after.items():
+        old = before.get(path, MISSING)
+        if old is not value and not same(old, value):
+            changes.append(Change(path, old, value))
+    if len(after) != len(before) + sum(change.before is MISSING for change in changes):
+        changes += [Change(path, value, MISSING) for path, value in before.items() if path not in after]
     if len(changes) > 1:
         changes.sort(key=lambda change: change.path)
     return changes

@@ -256,6 +256,9 @@ class Event:
     occurred_at_milliseconds: int
     fingerprint: bytes
     provenance: Provenance
+    item: str | None
+    """The one item of the stream that the event touches, as `item_of` tells it; None for more than one or none."""
+
     expected_version: int | None = None
     correlation_id: str | None = None
     causation_id: str | None = None

@@ -28,7 +28,6 @@ from domain.event import (
     SetsAdopted,
     SigningKeyAdded,
     SigningKeyRemoved,
-    item_of,
     set_item,
 )
 from domain.holder import HolderKind
@@ -129,14 +128,16 @@ def patched(before: Mapping[str, object], patch: Patch) -> Leaves:
     return merged(leaves, patch.leaves, patch.unsets) if patch.unsets or patch.leaves else leaves
 
 
-def fold(body: Body, items: Mapping[str, Leaves]) -> dict[str, Leaves]:
-    """The items that the event touches, as they are after it. An item with no leaves does not exist (any more)."""
+def fold(body: Body, item: str | None, items: Mapping[str, Leaves]) -> dict[str, Leaves]:
+    """The items that the event touches, as they are after it. An item with no leaves does not exist (any more).
+
+    `item` is the one that the event names, if it names one; `items` holds what is there of those that it touches.
+    """
     match body:
         case HolderForgotten():
             return _forgotten(body, items)
         case SetsAdopted():
             return {set_item(set_id): leaves for set_id, leaves in body.sets if not items.get(set_item(set_id))}
-    item = item_of(body)
     if item is None:
         return {}
     return {item: _fold_one(body, items.get(item, {}))}

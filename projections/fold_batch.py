@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 
 from domain.document import Change, Leaves, Missing, changes_between
-from domain.event import Event, HolderForgotten, LedgerOpened, LedgerSealed, is_set_item, item_of, type_of
+from domain.event import Event, HolderForgotten, LedgerOpened, LedgerSealed, is_set_item, type_of
 from domain.fold import FOLD_VERSION, Outcome, Remembered, Verdict, fold, judge, touches_every_item
 from domain.holder import HolderKind
 from projections.batch_state import (
@@ -88,7 +88,7 @@ class _BatchFold:
             self._park(record, Parked("invalid", "the record's key, stream and holder do not belong together"))
             return
         holder.sequence += 1
-        item = item_of(event.body)
+        item = event.item
         row = self.state.items.get((holder.id, item)) if item is not None else None
         verdict = self._judge(event, holder, row)
         changes: list[dict[str, Any]] = []
@@ -123,7 +123,7 @@ class _BatchFold:
             self.environment_offset = offset
         reference = event_reference(event.event_id, self.position, self.recorded_at)
         before = self._items_before(event, holder)
-        after = fold(event.body, {item: row.stored.leaves for item, row in before.items()})
+        after = fold(event.body, event.item, {item: row.stored.leaves for item, row in before.items()})
         shown: list[dict[str, Any]] = []
         version: int | None = None
         for item, leaves in after.items():
@@ -136,7 +136,7 @@ class _BatchFold:
             folded = ItemRow(version, offset, _stored_after(stored, leaves, changes, reference))
             self.state.put_item(holder.id, item, folded)
             self.touched_items.add((holder.id, item))
-            shown += [_shown(change, None if item == item_of(event.body) else item) for change in changes]
+            shown += [_shown(change, None if item == event.item else item) for change in changes]
             if is_set_item(item):
                 self._note_choices(holder.id, item, changes)
         if isinstance(event.body, HolderForgotten):
@@ -144,7 +144,7 @@ class _BatchFold:
         return shown, version
 
     def _items_before(self, event: Event, holder: HolderRow) -> dict[str, ItemRow]:
-        item = item_of(event.body)
+        item = event.item
         if item is not None:
             row = self.state.items.get((holder.id, item))
             return {} if row is None else {item: row}
@@ -223,7 +223,7 @@ class _BatchFold:
                 record.offset,
                 holder.id,
                 holder.sequence,
-                item_of(event.body),
+                event.item,
                 type_of(event.body),
                 event.event_id,
                 event.fingerprint,
@@ -289,17 +289,18 @@ def _detail(event: Event, changes: list[dict[str, Any]]) -> dict[str, Any]:
     """What history tells beyond its columns. What is not known is left out."""
     provenance = event.provenance
     detail: dict[str, Any] = {"changes": changes}
-    optional = {
-        "actor": provenance.actor,
-        "method": provenance.method,
-        "reason": provenance.reason,
-        "evidence": provenance.evidence or None,
-        "legal_basis": provenance.legal_basis,
-        "correlation_id": event.correlation_id,
-        "causation_id": event.causation_id,
-        "expected_version": event.expected_version,
-    }
-    detail.update({name: value for name, value in optional.items() if value is not None})
+    for name, value in (
+        ("actor", provenance.actor),
+        ("method", provenance.method),
+        ("reason", provenance.reason),
+        ("evidence", provenance.evidence or None),
+        ("legal_basis", provenance.legal_basis),
+        ("correlation_id", event.correlation_id),
+        ("causation_id", event.causation_id),
+        ("expected_version", event.expected_version),
+    ):
+        if value is not None:
+            detail[name] = value
     if provenance.notice is not None:
         notice = provenance.notice
         detail["notice"] = {"id": notice.id, "version": notice.version, "locale": notice.locale}

@@ -1,12 +1,13 @@
 """The projector: follows the log and keeps the views. The only writer of a views file."""
 
 import asyncio
+import gc
 import logging
 import sqlite3
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol, TypeVar, TypeVarTuple, Unpack
@@ -23,6 +24,7 @@ from schemas.record import LogRecord
 BATCH_LIMIT = 10_000
 """Records a transaction while catching up. Larger ones gain little and hold more in memory."""
 LIVE_BATCH_LIMIT = 1_000
+LARGE_BATCH = 500
 WAIT_SECONDS = 0.5
 PACE_SECONDS = 0.004
 """Between the starts of two live batches: many small transactions would take their time from the questions."""
@@ -101,12 +103,29 @@ def apply_batch(
     connection: sqlite3.Connection, checkpoint: Checkpoint | None, records: Sequence[LogRecord]
 ) -> tuple[Checkpoint | None, UnknownSchema | None]:
     """Fold records into the views in one transaction. Returns the new checkpoint, and what stopped it early."""
-    decoded, unknown = decode_batch(records)
-    if decoded:
-        writes = fold_batch(load_batch(connection, decoded, checkpoint), decoded)
-        write_batch(connection, writes)
-        checkpoint = writes.checkpoint
-    return checkpoint, unknown
+    with collector_paused(len(records)):
+        decoded, unknown = decode_batch(records)
+        if decoded:
+            writes = fold_batch(load_batch(connection, decoded, checkpoint), decoded)
+            write_batch(connection, writes)
+            checkpoint = writes.checkpoint
+        return checkpoint, unknown
+
+
+@contextmanager
+def collector_paused(records: int) -> Iterator[None]:
+    """No garbage collection during a large batch: its many objects hold no cycles and all go at its end.
+
+    Collecting among them would take as long as folding them does.
+    """
+    if records < LARGE_BATCH or not gc.isenabled():
+        yield
+        return
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.enable()
 
 
 class Projector:

@@ -8,7 +8,6 @@ import sqlite3
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from domain.event import item_of
 from domain.fold import touches_every_item
 from projections import tables
 from projections.batch_state import (
@@ -161,7 +160,7 @@ def _wanted_items(state: BatchState, records: Sequence[Decoded]) -> tuple[list[t
             whole.add(holder.id)
         if isinstance(decoded.event, Parked):
             continue
-        item = item_of(decoded.event.body)
+        item = decoded.event.item
         if item is not None:
             keys.add((holder.id, item))
         elif touches_every_item(decoded.event.body):

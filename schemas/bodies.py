@@ -36,6 +36,9 @@ from schemas.free_json import from_avro, to_avro
 from schemas.preference_set import Record, rule_from_avro, rule_to_avro, set_from_avro, set_to_avro
 
 
+_KINDS = {kind.name: kind for kind in HolderKind}
+
+
 def holder_to_avro(holder: Holder) -> Record:
     """The `Holder` record."""
     return {"kind": holder.kind.name, "id": holder.id, "collection": holder.collection}
@@ -43,7 +46,7 @@ def holder_to_avro(holder: Holder) -> Record:
 
 def holder_from_avro(record: Record) -> Holder:
     """The holder. Raises KeyError for a kind that this release does not know."""
-    return Holder(HolderKind[record["kind"]], record["id"], record["collection"])
+    return Holder(_KINDS[record["kind"]], record["id"], record["collection"])
 
 
 def _unsets_to_avro(unsets: tuple[Unset, ...]) -> list[Record]:

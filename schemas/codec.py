@@ -12,7 +12,7 @@ from typing import Any
 from fastavro import parse_schema, schemaless_reader, schemaless_writer
 
 from domain.document import unflatten
-from domain.event import Body, Event, HolderDescribed, Notice, Provenance, item_of, type_of
+from domain.event import Body, Event, HolderDescribed, Notice, Provenance, item_of, set_item, type_of
 from domain.holder import Holder, parse_set_id
 from schemas.bodies import body_from_avro, body_to_avro, holder_from_avro, holder_to_avro
 from schemas.free_json import from_avro, to_avro
@@ -154,14 +154,17 @@ def _event(record: dict[str, Any]) -> Event:
     if "holder" not in personal:
         raise Undecodable("the record's personal part is sealed, which no release writes yet")
     set_id = parse_set_id(record["set"]) if record["set"] is not None else None
-    properties = {key: from_avro(value) for key, value in (personal["properties"] or {}).items()}
+    properties = personal["properties"]
+    if properties:
+        properties = {key: from_avro(value) for key, value in properties.items()}
     evidence = personal["evidence"]
     notice = record["notice"]
+    body = body_from_avro(record["type"], record["body"], set_id, properties or {})
     return Event(
         event_id=record["event_id"],
         stream=record["stream"],
         holder=holder_from_avro(personal["holder"]),
-        body=body_from_avro(record["type"], record["body"], set_id, properties),
+        body=body,
         occurred_at_milliseconds=record["occurred_at"],
         fingerprint=record["fingerprint"],
         provenance=Provenance(
@@ -172,6 +175,7 @@ def _event(record: dict[str, Any]) -> Event:
             notice=None if notice is None else Notice(**notice),
             legal_basis=record["legal_basis"],
         ),
+        item=set_item(set_id) if set_id is not None else item_of(body),
         expected_version=record["expected_version"],
         correlation_id=record["correlation_id"],
         causation_id=record["causation_id"],

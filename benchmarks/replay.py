@@ -1,0 +1,156 @@
+"""Replay: from a log to caught-up views, against what the same fetching, decoding and writing costs by itself."""
+
+import asyncio
+import gc
+import io
+import sqlite3
+import tempfile
+import time
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+from fastavro import schemaless_reader
+
+from benchmarks.machine import median, show
+from benchmarks.population import Maker
+from projections.batch_state import Writes
+from projections.checkpoint import Checkpoint
+from projections.fold_batch import fold_batch
+from projections.projector import BATCH_LIMIT, apply_batch, decode_batch
+from projections.views_file import open_writer
+from projections.views_store import load_batch, write_batch
+from schemas.codec import HEADER_LENGTH
+from schemas.record import LogRecord, NewRecord
+from schemas.released import newest
+from services.log.port import EventLog
+from services.log.sqlite_log import SqliteEventLog
+
+BARE_BATCH = 1_000
+"""What the bar names: rows a transaction of the baseline."""
+READ_SECONDS = 10.0
+APPEND_SECONDS = 60.0
+
+
+def events(holders: int, count: int) -> list[NewRecord]:
+    """First sets of all holders, then changes by users at random."""
+    maker = Maker()
+    records = maker.opening()
+    records += [maker.first_set(number) for number in range(holders)]
+    records += [maker.change(number, holders) for number in range(count - len(records))]
+    return records
+
+
+async def fill_log(log: EventLog, records: list[NewRecord]) -> None:
+    """Append everything, a thousand at a time."""
+    for start in range(0, len(records), 1000):
+        await log.append(records[start : start + 1000], timeout_seconds=APPEND_SECONDS)
+
+
+async def fetch(log: EventLog, batch: int) -> "list[list[LogRecord]]":
+    """All records, in the batches in which they are read."""
+    end = (await log.bounds(timeout_seconds=READ_SECONDS)).end
+    batches: list[list[LogRecord]] = []
+    offset = 0
+    while offset < end:
+        records = await log.read(offset, limit=batch, wait_seconds=READ_SECONDS)
+        batches.append(records)
+        offset += len(records)
+    return batches
+
+
+async def replay(log: EventLog, path: Path) -> float:
+    """Seconds of our projector's own steps, from an empty file to the log's end."""
+    connection = open_writer(path)
+    end = (await log.bounds(timeout_seconds=READ_SECONDS)).end
+    checkpoint: Checkpoint | None = None
+    started = time.perf_counter()
+    offset = 0
+    while offset < end:
+        records = await log.read(offset, limit=BATCH_LIMIT, wait_seconds=READ_SECONDS)
+        checkpoint, _ = apply_batch(connection, checkpoint, records)
+        offset += len(records)
+    took = time.perf_counter() - started
+    connection.close()
+    return took
+
+
+async def rows_of(log: EventLog, path: Path) -> list[Writes]:
+    """The rows that a replay writes, a thousand records a transaction."""
+    connection = open_writer(path)
+    checkpoint: Checkpoint | None = None
+    rows: list[Writes] = []
+    for records in await fetch(log, BARE_BATCH):
+        decoded, _ = decode_batch(records)
+        writes = fold_batch(load_batch(connection, decoded, checkpoint), decoded)
+        write_batch(connection, writes)
+        checkpoint = writes.checkpoint
+        rows.append(writes)
+    connection.close()
+    return rows
+
+
+async def bare(log: EventLog, path: Path, rows: list[Writes]) -> float:
+    """Seconds to fetch, to decode with fastavro alone, and to write those rows."""
+    connection = open_writer(path)
+    schema = newest().parsed
+    started = time.perf_counter()
+    offset = 0
+    for writes in rows:
+        wanted = writes.checkpoint.next_offset - offset
+        records = await _exactly(log, offset, wanted)
+        for record in records:
+            schemaless_reader(io.BytesIO(record.value[HEADER_LENGTH:]), schema, None)
+        write_batch(connection, writes)
+        offset += wanted
+    took = time.perf_counter() - started
+    connection.close()
+    return took
+
+
+async def _exactly(log: EventLog, offset: int, count: int) -> list[LogRecord]:
+    records: list[LogRecord] = []
+    while len(records) < count:
+        records += await log.read(offset + len(records), limit=count - len(records), wait_seconds=READ_SECONDS)
+    return records
+
+
+async def measure(name: str, log: EventLog, holders: int, count: int, rounds: int, folder: Path) -> None:
+    """One log's line: medians of alternated rounds, their ratio, and the size of the views."""
+    rows = await rows_of(log, folder / f"{name}-rows.sqlite")
+    gc.freeze()  # The rows that are held for the baseline must not slow its collections, nor ours.
+    ours: list[float] = []
+    baseline: list[float] = []
+    for number in range(rounds):
+        baseline.append(await bare(log, folder / f"{name}-bare-{number}.sqlite", rows))
+        ours.append(await replay(log, folder / f"{name}-ours-{number}.sqlite"))
+    path = folder / f"{name}-ours-0.sqlite"
+    size = (
+        sqlite3.connect(path).execute("SELECT page_count * page_size FROM pragma_page_count, pragma_page_size").fetchone()[0]
+    )
+    ratio = median(baseline) / median(ours)
+    show(
+        f"replay, {name} log, {holders:,} holders, {count:,} events, {BATCH_LIMIT:,} a transaction: "
+        f"{count / median(ours):,.0f} events/s ({median(ours) / count * 1e6:.0f} µs an event), "
+        f"bare {count / median(baseline):,.0f} events/s; ratio {ratio:.2f} (bar 0.6); "
+        f"{size / count:,.0f} bytes of views an event"
+    )
+
+
+async def run(
+    holders: int, count: int, rounds: int, with_kafka: Callable[[Callable[[str], Awaitable[None]]], Awaitable[None]] | None
+) -> None:
+    """Both logs' lines."""
+    records = events(holders, count)
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        log = SqliteEventLog(folder / "log.sqlite")
+        await log.start()
+        await fill_log(log, records)
+        await measure("embedded", log, holders, count, rounds, folder)
+        await log.stop()
+
+
+if __name__ == "__main__":
+    import sys
+
+    asyncio.run(run(int(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3]), None))
