@@ -55,9 +55,12 @@ def build_node(settings: Settings) -> Node:
 
 def build_log(settings: Settings, environment: str) -> EventLog:
     """The environment's event log: Kafka where it is configured, else a file."""
-    if settings.kafka is None:
-        return SqliteEventLog(log_path(settings, environment))
-    return build_kafka_log(settings, environment)
+    return build_embedded_log(settings, environment) if settings.kafka is None else build_kafka_log(settings, environment)
+
+
+def build_embedded_log(settings: Settings, environment: str) -> SqliteEventLog:
+    """The environment's log file. Whoever opens it holds the lock on the data folder."""
+    return SqliteEventLog(log_path(settings, environment))
 
 
 def build_kafka_log(settings: Settings, environment: str) -> KafkaEventLog:

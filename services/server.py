@@ -3,9 +3,11 @@
 import asyncio
 import gc
 import logging
+import signal
 import socket
 import sys
 from collections.abc import Callable
+from types import FrameType
 
 import uvicorn
 import uvloop
@@ -65,6 +67,13 @@ def run(settings: Settings, announce: Callable[[Node, str, str | None], None]) -
         runner.run(_serve(node, settings, listener, announce))
 
 
+class _Server(uvicorn.Server):
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:  # noqa: ARG002 - the signature of a signal handler
+        """Without keeping the signal: uvicorn would raise it again at the end, before the log and the views are closed."""
+        self.force_exit = self.should_exit and sig == signal.SIGINT
+        self.should_exit = True
+
+
 async def _serve(
     node: Node, settings: Settings, listener: socket.socket, announce: Callable[[Node, str, str | None], None]
 ) -> None:
@@ -79,7 +88,7 @@ async def _serve(
         timeout_graceful_shutdown=DRAIN_SECONDS,
         log_level=settings.log_level,
     )
-    server = uvicorn.Server(config)
+    server = _Server(config)
     host, port = listener.getsockname()[:2]
     url = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
     node.start()

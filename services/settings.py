@@ -89,10 +89,13 @@ class Settings:
         secret=True, of_file=True,
     )  # fmt: skip
     body_bytes_max: int = setting(2 * 1024 * 1024, _integer, "The largest request body.")
+    body_timeout_seconds: float = setting(30.0, _seconds, "How long a request's body may take to arrive.")
     wait_seconds: float = setting(5.0, _seconds, "How long a request waits for the projection to reach a position.")
     append_timeout_seconds: float = setting(10.0, _seconds, "How long an append may take before it is unknown.")
     lag_records_max: int = setting(10_000, _integer, "How far behind the log's end a node may be and still append.")
     log_level: str = setting("info", _text, "debug, info, warning or error.")
+    url: str = setting("http://127.0.0.1:8080", _text, "The node that the command line asks.")
+    key: str | None = setting(None, _text, "The API key that the command line sends.", secret=True, of_file=True)
 
     @classmethod
     def variables(cls) -> dict[str, str]:

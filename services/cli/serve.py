@@ -8,27 +8,34 @@ import click
 
 from projections.views_file import ViewsUnusable
 from services.bootstrap import DataInUse, Node
+from services.cli.options import example, settings_given
 from services.server import AddressUnusable, run
-from services.settings import Settings, SettingsInvalid, read_settings
+from services.settings import Settings
 
-EXAMPLE = "user:jhammond"
+EXAMPLE_HOLDER = "user:jhammond"
 
 
-@click.command(epilog="Example: prefledger serve --data ./data --port 8080")
+@click.command(short_help="Serve the whole ledger.", epilog=example("prefledger serve --data ./data --port 8080"))
 @click.option("--host", help="The address to listen on.")
 @click.option("--port", type=int, help="The port to listen on.")
 @click.option("--data", type=click.Path(path_type=Path), help="The folder of views, secret and embedded log.")
 @click.option("--kafka", metavar="HOST:PORT", help="Kafka's bootstrap servers; without it the log is embedded.")
 def serve(host: str | None, port: int | None, data: Path | None, kafka: str | None) -> None:
     """Serve everything in one process: the API, the projector, and the embedded log unless Kafka is given."""
+    settings = settings_given(host=host, port=port, data=data, kafka=kafka)
+    logging.basicConfig(
+        level=settings.log_level.upper(), stream=sys.stderr, format="%(asctime)s %(levelname)s %(name)s: %(message)s"
+    )
     try:
-        settings = read_settings(host=host, port=port, data=data, kafka=kafka)
-        logging.basicConfig(
-            level=settings.log_level.upper(), stream=sys.stderr, format="%(asctime)s %(levelname)s %(name)s: %(message)s"
-        )
         run(settings, lambda node, url, key: announce(settings, node, url, key))
-    except (SettingsInvalid, AddressUnusable, DataInUse, ViewsUnusable) as error:
+    except (AddressUnusable, DataInUse, ViewsUnusable) as error:
         raise click.ClickException(str(error)) from None
+    except OSError as error:
+        if error.filename is None:
+            raise
+        raise click.ClickException(
+            f"{error.filename} can't be used ({error.strerror}): check its rights, or name another data folder with --data"
+        ) from None
 
 
 def announce(settings: Settings, node: Node, url: str, key: str | None) -> None:
@@ -54,7 +61,7 @@ def announce(settings: Settings, node: Node, url: str, key: str | None) -> None:
     lines += [
         "",
         "  Try:",
-        f"    curl -s -X PUT {url}/ledger/v1/holders/{EXAMPLE}/preferences/default \\",
+        f"    curl -s -X PUT {url}/ledger/v1/holders/{EXAMPLE_HOLDER}/preferences/default \\",
         f"      -H 'Authorization: Bearer {shown_key}' -d '{{\"channel_types\": {{\"email\": false}}}}'"
         if key is not None
         else f'      -H "Authorization: Bearer {shown_key}" -d \'{{"channel_types": {{"email": false}}}}\'',

@@ -1,0 +1,96 @@
+"""`prefledger init`: makes the logs of the environments, and the first record in each."""
+
+import asyncio
+import tempfile
+from contextlib import ExitStack
+from pathlib import Path
+
+import click
+
+from domain.event import LedgerOpened
+from schemas.codec import Undecodable, UnknownSchema, decode
+from services.bootstrap import TOPIC_PREFIX, DataInUse, build_embedded_log, build_kafka_log, lock_data, log_path
+from services.cli.options import example, settings_given
+from services.cli.output import note, show_text
+from services.ledger import Ledger
+from services.log.port import EventLog, LogUnavailable, LogUnfit
+from services.secrets import SecretMismatch, Secrets, embedded_secret
+from services.settings import Settings
+
+READ_SECONDS_MAX = 10.0
+
+
+@click.command(
+    short_help="Make the ledgers: a Kafka topic each, or a file.",
+    epilog=example(
+        "PREFLEDGER_SECRET_FILE=secret prefledger init --kafka 127.0.0.1:9092",
+        "prefledger init --environments staging,production",
+    ),
+)
+@click.option("--data", type=click.Path(path_type=Path), help="The folder of secret and embedded log.")
+@click.option("--kafka", metavar="HOST:PORT", help="Kafka's bootstrap servers; without it the log is embedded.")
+@click.option("--environments", metavar="NAMES", help="The environments, with commas; PREFLEDGER_ENVIRONMENTS if not given.")
+def init(data: Path | None, kafka: str | None, environments: str | None) -> None:
+    """Make the ledger of each environment: its Kafka topic or its file, and the record that opens it.
+
+    What is there already is left as it is, so running this again is safe.
+    """
+    settings = settings_given(data=data, kafka=kafka, environments=environments)
+    try:
+        with ExitStack() as stack:
+            if settings.kafka is None:
+                stack.enter_context(lock_data(settings.data))
+            # A ledger has views; those of a node that runs on the data folder are not ours to touch.
+            folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="prefledger-init-")))
+            asyncio.run(_init_all(settings, folder))
+    except (DataInUse, LogUnavailable, LogUnfit, SecretMismatch) as error:
+        raise click.ClickException(str(error)) from None
+    except OSError as error:
+        raise click.ClickException(f"{settings.data} can't be written: {error.strerror or error}") from None
+
+
+async def _init_all(settings: Settings, folder: Path) -> None:
+    secret = settings.secret or embedded_secret(settings.data)
+    for environment in settings.environments:
+        log, place = await _make_log(settings, environment)
+        views = folder / environment
+        views.mkdir()
+        ledger = Ledger(environment, log, Secrets(secret, environment), views, settings)
+        try:
+            await _open(ledger, place)
+        finally:
+            await ledger.stop()
+
+
+async def _make_log(settings: Settings, environment: str) -> tuple[EventLog, str]:
+    """The environment's log, started, and what it is called. Warns of settings that may lose records."""
+    if settings.kafka is None:
+        path = log_path(settings, environment)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        embedded = build_embedded_log(settings, environment)
+        await embedded.start()
+        return embedded, f"the file {path}"
+    topic = f"the topic {TOPIC_PREFIX}{environment} at {settings.kafka}"
+    kafka = build_kafka_log(settings, environment)
+    if await kafka.create_topic(replicas=settings.kafka_replication):
+        show_text(f"{environment}: made {topic}.")
+    await kafka.start()
+    for warning in kafka.warnings:
+        note(f"Warning: {warning}")
+    return kafka, topic
+
+
+async def _open(ledger: Ledger, place: str) -> None:
+    opened = await ledger.open()
+    records = await ledger.log.read(0, limit=1, wait_seconds=READ_SECONDS_MAX)
+    if not records:
+        raise LogUnavailable(f"{place} did not give out its first record within {READ_SECONDS_MAX:.0f} seconds; try again")
+    try:
+        body = decode(records[0].value).body
+    except (Undecodable, UnknownSchema) as error:
+        raise LogUnfit(f"{place} does not begin as a ledger does: {error}") from None
+    if not isinstance(body, LedgerOpened):
+        raise LogUnfit(f"{place} does not begin as a ledger does: name another environment, or mend the log")
+    ledger.secrets.verify(body.secret_check)
+    done = "opened the ledger" if opened else "is open already: the ledger"
+    show_text(f"{ledger.environment}: {done} {body.ledger_id} in {place}.")
