@@ -1,9 +1,14 @@
 """Paths inside a document: JSON Pointers (RFC 6901), and patterns in which one segment may be anything."""
 
+import re
 from collections.abc import Iterable
+
+from domain.invalid import Invalid
 
 Pattern = tuple[str | None, ...]
 """Keys from the root down; None stands for any key."""
+
+_STRAY_TILDE = re.compile("~(?![01])")
 
 
 def escape(key: str) -> str:
@@ -23,6 +28,13 @@ def unescape(segment: str) -> str:
 def pointer(*keys: str) -> str:
     """The pointer to what lies under these keys; none of them is the root, the empty string."""
     return "".join("/" + escape(key) for key in keys)
+
+
+def check_pointer(text: str, pointer: str) -> str:
+    """`text` if it is a JSON Pointer (RFC 6901, section 3). Raises Invalid."""
+    if (text and not text.startswith("/")) or _STRAY_TILDE.search(text):
+        raise Invalid(pointer, f"{text[:60]!r} is not a JSON Pointer; write it like /channel_types/email")
+    return text
 
 
 def keys_of(text: str) -> tuple[str, ...]:

@@ -5,19 +5,27 @@ that a position of another ledger, or of a log that was made anew, is never mist
 """
 
 import hashlib
+import re
 import struct
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from binascii import Error as Base64Error
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime, timedelta
 from functools import lru_cache
 
 from domain.invalid import Invalid
+from domain.timestamp import parse_timestamp
 
 _LAYOUT = struct.Struct(">B8sHQ4s")
 _FORMAT = 1
 _TEXT_LENGTH = 31
+
+_EPOCH = datetime(1970, 1, 1)
+_INSTANT_LENGTH_MAX = 40
+_WITH_OFFSET = re.compile(r".+[Tt].+(?:[Zz]|[+-][0-9]{2}:?[0-9]{2})")
+_FIRST_MILLISECOND, _LAST_MILLISECOND = -62_135_596_800_000, 253_402_300_799_999
+"""What `instant_text` can write: 0001-01-01T00:00:00.000Z to 9999-12-31T23:59:59.999Z."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +63,7 @@ def record_hash(key: bytes, value: bytes) -> bytes:
 
 @lru_cache(maxsize=1024)
 def _second_text(seconds: int) -> str:
-    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%S")
+    return (_EPOCH + timedelta(seconds=seconds)).isoformat()
 
 
 def instant_text(milliseconds: int) -> str:
@@ -65,12 +73,12 @@ def instant_text(milliseconds: int) -> str:
 
 
 def parse_instant(text: object, pointer: str = "") -> int:
-    """RFC 3339 text with an offset, as Unix milliseconds. Raises Invalid."""
-    if isinstance(text, str) and len(text) <= 40 and "T" in text:
-        try:
-            instant = datetime.fromisoformat(text)
-        except ValueError:
-            instant = None
-        if instant is not None and instant.tzinfo is not None:
-            return round(instant.timestamp() * 1000)
+    """RFC 3339 text with an offset, of the years 1 to 9999 in UTC, as Unix milliseconds; the rest is cut off.
+
+    Raises Invalid.
+    """
+    if isinstance(text, str) and len(text) <= _INSTANT_LENGTH_MAX and _WITH_OFFSET.fullmatch(text):
+        microseconds = parse_timestamp(text)
+        if microseconds is not None and _FIRST_MILLISECOND <= microseconds // 1000 <= _LAST_MILLISECOND:
+            return microseconds // 1000
     raise Invalid(pointer, "this is not an instant; write it like 2026-03-03T14:02:00Z")

@@ -151,7 +151,10 @@ def forget(suppress: object) -> Body:
 def define_entry(kind: EntryKind, key: str, tree: JsonValue) -> Body:
     """A catalogue entry is now this. Raises Invalid."""
     check_numbers(tree)
-    return EntryDefined(kind, key, parse_entry(kind, key, tree))
+    leaves = parse_entry(kind, key, tree)
+    if not leaves:
+        raise Invalid("", f"a {kind.value} in which nothing is said is none: give at least its name")
+    return EntryDefined(kind, key, leaves)
 
 
 def remove_entry(kind: EntryKind, key: str) -> Body:

@@ -9,7 +9,7 @@ from functools import partial
 from typing import Any
 from uuid import UUID
 
-from projections.history import earlier_event, event_at, event_by_id
+from projections.history import earlier_event, event_at
 from projections.position_watcher import PositionWatcher
 from projections.views_reader import ViewsReader
 from schemas.codec import Draft, Encoded, encode
@@ -22,11 +22,14 @@ from services.errors import (
     OutcomeUnknown,
     PositionNotReached,
     ServiceError,
+    TooLarge,
     VersionMismatch,
 )
 from services.log.port import AppendOutcome, EventLog, Refused, Stored
 from services.readiness import Readiness
 
+RECORD_BYTES_MAX = 1_000_000
+"""Fits a batch of a Kafka topic with Kafka's own limit, so that both logs take the same events."""
 UNRESOLVED_MAX = 10_000
 RESOLVE_SECONDS = 2.0
 RESOLVE_STEP_SECONDS = 0.1
@@ -74,6 +77,8 @@ class Publisher:
         self._source = source
         self._append_timeout_seconds = append_timeout_seconds
         self._wait_seconds = wait_seconds
+        # Long after the append's own deadline the log has either taken the event or never will.
+        self._unresolved_seconds_max = 3 * append_timeout_seconds
         self._unresolved: dict[bytes, tuple[bytes, float]] = {}
 
     async def publish_one(self, draft: Draft, *, may_repeat: bool = False) -> Receipt:
@@ -91,7 +96,7 @@ class Publisher:
         """
         self._readiness.check_append()
         self._check_unresolved(drafts)
-        encoded = [encode(draft) for draft in drafts]
+        encoded = [_encoded(draft) for draft in drafts]
         results: list[Result | None] = [None] * len(drafts)
         if may_repeat:
             results = [self._known(draft, one) for draft, one in zip(drafts, encoded, strict=True)]
@@ -103,13 +108,14 @@ class Publisher:
         stored = [outcome.offset for outcome in outcomes if isinstance(outcome, Stored)]
         if stored and not await self._watcher.wait_past(max(stored), self._wait_seconds):
             log.warning("events were stored but not folded within %s seconds", self._wait_seconds)
+        resolve_by = time.monotonic() + RESOLVE_SECONDS
         for index, outcome in zip(fresh, outcomes, strict=True):
-            results[index] = await self._result(drafts[index], outcome)
+            results[index] = await self._result(drafts[index], outcome, resolve_by)
         return [result for result in results if result is not None]
 
     def _known(self, draft: Draft, encoded: Encoded) -> Result | None:
         """What became of this event when it was sent before; None when it was not."""
-        known = self._reader().read_now(lambda connection: earlier_event(connection, draft.stream, draft.event_id))
+        known = self._earlier(draft.stream, draft.event_id)
         if known is None:
             return None
         entry, fingerprint = known
@@ -119,7 +125,11 @@ class Publisher:
             )
         return self._judged(draft, entry)
 
-    async def _result(self, draft: Draft, outcome: AppendOutcome) -> Result:
+    def _earlier(self, stream: bytes, event_id: bytes) -> tuple[dict[str, Any], bytes] | None:
+        """The stream's first record with this event id. Another stream may have one of the same id: ids are the asker's."""
+        return self._reader().read_now(partial(earlier_event, stream=stream, event_id=event_id))
+
+    async def _result(self, draft: Draft, outcome: AppendOutcome, resolve_by: float) -> Result:
         if isinstance(outcome, Stored):
             if self._watcher.next_offset <= outcome.offset:
                 return PositionNotReached(
@@ -134,36 +144,52 @@ class Publisher:
                 f"the event was not appended: {outcome.reason}; it is safe to send it again",
                 event_id=_text(draft.event_id),
             )
-        return await self._resolve(draft, outcome.reason)
+        return await self._resolve(draft, outcome.reason, resolve_by)
 
-    async def _resolve(self, draft: Draft, reason: str) -> Result:
-        """An unknown outcome: the own fold is asked for the event id for a while, then the asker is told."""
-        deadline = time.monotonic() + RESOLVE_SECONDS
-        while time.monotonic() < deadline:
-            entry = self._reader().read_now(lambda connection: event_by_id(connection, draft.event_id))
-            if entry is not None:
-                return self._judged(draft, entry)
+    async def _resolve(self, draft: Draft, reason: str, resolve_by: float) -> Result:
+        """An unknown outcome: the own fold is asked for the event id for a while, then the asker is told.
+
+        All events of one request share the while, however many they are.
+        """
+        while True:
+            known = self._earlier(draft.stream, draft.event_id)
+            if known is not None:
+                return self._judged(draft, known[0])
+            if time.monotonic() >= resolve_by:
+                break
             await asyncio.sleep(RESOLVE_STEP_SECONDS)
-        if len(self._unresolved) < UNRESOLVED_MAX:
-            self._unresolved[draft.stream] = (draft.event_id, time.monotonic())
+        self._remember_unresolved(draft)
         return OutcomeUnknown(
             f"whether the event was stored is not known ({reason}): ask GET /ledger/v1/events/{_text(draft.event_id)}, "
             "or send it again with the same event_id or Idempotency-Key",
             event_id=_text(draft.event_id),
         )
 
+    def _remember_unresolved(self, draft: Draft) -> None:
+        now = time.monotonic()
+        if len(self._unresolved) >= UNRESOLVED_MAX:
+            self._unresolved = {
+                stream: (event_id, since)
+                for stream, (event_id, since) in self._unresolved.items()
+                if now - since <= self._unresolved_seconds_max
+            }
+        if len(self._unresolved) < UNRESOLVED_MAX:
+            self._unresolved[draft.stream] = (draft.event_id, now)
+
     def _check_unresolved(self, drafts: Sequence[Draft]) -> None:
         """One unresolved write a stream and node: a second one could overtake the first, whichever way that went."""
+        if not self._unresolved:
+            return
+        event_ids = {draft.event_id for draft in drafts}
         for draft in drafts:
             waiting = self._unresolved.get(draft.stream)
             if waiting is None:
                 continue
             event_id, since = waiting
-            known = self._reader().read_now(partial(event_by_id, event_id=event_id))
-            # Long after the append's own deadline the log has either taken the event or never will.
-            if known is not None or time.monotonic() - since > 3 * self._append_timeout_seconds:
+            known = self._earlier(draft.stream, event_id)
+            if known is not None or time.monotonic() - since > self._unresolved_seconds_max:
                 del self._unresolved[draft.stream]
-            elif event_id != draft.event_id:
+            elif event_id not in event_ids:
                 raise OutcomeUnknown(
                     "an earlier write of this holder is unresolved; nothing was appended, try again shortly",
                     event_id=_text(event_id),
@@ -171,10 +197,10 @@ class Publisher:
 
     def _judged(self, draft: Draft, entry: dict[str, Any]) -> Result:
         if entry.get("outcome") == "duplicate":
-            first = self._reader().read_now(lambda connection: event_by_id(connection, draft.event_id))
+            first = self._earlier(draft.stream, draft.event_id)
             return (
-                self._judged(draft, first)
-                if first is not None and first["outcome"] != "duplicate"
+                self._judged(draft, first[0])
+                if first is not None and first[0]["outcome"] != "duplicate"
                 else Receipt(draft.event_id, entry)
             )
         if entry.get("outcome") != "rejected":
@@ -186,6 +212,16 @@ class Publisher:
         if why == "event-id-reused":
             return EventIdReused("this event id or Idempotency-Key was used for something else", **identity)
         return LedgerIsSealed("this ledger is sealed and takes no more events; use the one that follows it", **identity)
+
+
+def _encoded(draft: Draft) -> Encoded:
+    encoded = encode(draft)
+    if len(encoded.value) > RECORD_BYTES_MAX:
+        raise TooLarge(
+            f"nothing was appended: an event takes {len(encoded.value)} bytes in the log, "
+            f"and {RECORD_BYTES_MAX} are the most allowed; make it smaller, or several"
+        )
+    return encoded
 
 
 def _text(event_id: bytes) -> str:

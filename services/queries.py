@@ -6,7 +6,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from domain.invalid import Invalid
 from projections.history import offset_at, position_at
 from projections.position import instant_text, parse_instant, parse_position
 from projections.state import PastState, PresentState, State
@@ -59,20 +58,14 @@ class Queries:
 
     async def ask_now(self, when: When, function: Callable[[sqlite3.Connection, Moment], Answer]) -> Answer:
         """The same for a few point reads about the present: on this thread, without a hop to another."""
-        self.ledger.readiness.check_answer()
-        if when.min_position is not None:
-            await self._wait_for(when.min_position, "min_position")
+        await self._check(when)
         return self.ledger.views.reader.read_now(lambda connection: function(connection, self.now(connection)))
 
     async def ask(self, when: When, function: Callable[[sqlite3.Connection, Moment], Answer]) -> Answer:
         """What the function makes of the moment asked for. Raises ServiceError or Invalid."""
-        self.ledger.readiness.check_answer()
-        if when.max_staleness_seconds is not None:
-            self.ledger.readiness.check_staleness(when.max_staleness_seconds)
-        if when.min_position is not None:
-            await self._wait_for(when.min_position, "min_position")
+        await self._check(when)
         asked_at_milliseconds = None
-        if when.as_of is not None and "T" in when.as_of and "-" in when.as_of[:5]:
+        if when.as_of is not None and _is_instant(when.as_of):
             asked_at_milliseconds = await self._fold_to_end(when.as_of)
         elif when.as_of is not None:
             await self._wait_for(when.as_of, "as_of")
@@ -86,6 +79,13 @@ class Queries:
         """The present moment of a connection's read transaction."""
         return self._moment(connection, None, None)
 
+    async def _check(self, when: When) -> None:
+        self.ledger.readiness.check_answer()
+        if when.max_staleness_seconds is not None:
+            self.ledger.readiness.check_staleness(when.max_staleness_seconds)
+        if when.min_position is not None:
+            await self._wait_for(when.min_position, "min_position")
+
     async def _wait_for(self, text: str, name: str) -> None:
         position = parse_position(text, f"/{name}")
         checkpoint = self.ledger.views.progress.checkpoint
@@ -96,7 +96,7 @@ class Queries:
         if not await self.ledger.views.watcher.wait_past(position.offset, self._wait_seconds):
             raise PositionNotReached(
                 f"this node has not come to {name} within {self._wait_seconds} seconds; try again shortly",
-                current_position=checkpoint.position,
+                current_position=(self.ledger.views.progress.checkpoint or checkpoint).position,
             )
 
     async def _fold_to_end(self, as_of: str) -> int:
@@ -141,13 +141,11 @@ class Queries:
         return Moment(PastState(connection, offset), str(position), offset, _recorded_at(connection, offset), -1, settled)
 
 
+def _is_instant(as_of: str) -> bool:
+    """An instant begins with a year, which no position does: theirs begin with a letter."""
+    return as_of[:4].isdigit() and as_of[4:5] == "-"
+
+
 def _recorded_at(connection: sqlite3.Connection, offset: int) -> int:
     row = connection.execute("SELECT recorded_at FROM history WHERE offset = ?", (offset,)).fetchone()
     return int(row[0])
-
-
-def check_limit(value: int, highest: int) -> int:
-    """A page's size. Raises Invalid."""
-    if not 1 <= value <= highest:
-        raise Invalid("/limit", f"limit must be between 1 and {highest}")
-    return value

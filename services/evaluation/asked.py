@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from domain.channel import check_channel_type
-from domain.holder import ENVIRONMENT, Holder, SetId, context_set, object_in, parse_holder, subscription_set, user
+from domain.holder import Holder, HolderKind, SetId, context_set, object_in, parse_holder, subscription_set, user
 from domain.identifier import check_id
 from domain.invalid import Invalid
 from domain.json_value import JsonValue
@@ -19,9 +19,11 @@ CHANNELS_MAX = 100
 CATEGORIES_MAX = 100
 RECIPIENTS_MAX = 1_000
 
+_RECIPIENT_KINDS = (HolderKind.USER, HolderKind.OBJECT)
+
 _MEMBERS = (
     "workflow", "channels", "categories", "tenant", "context", "subscription", "data", "actor", "policy",
-    "at", "as_of", "min_position", "explain",
+    "at", "as_of", "min_position", "max_staleness", "explain",
 )  # fmt: skip
 
 
@@ -62,7 +64,7 @@ def parse_asked(body: Mapping[str, JsonValue], recipient_member: str) -> Asked:
         data=_object(body, "data") or {},
         actor=_object(body, "actor"),
         at_milliseconds=None if at is None else parse_instant(at, "/at"),
-        when=When(_optional_text(body, "as_of"), _optional_text(body, "min_position")),
+        when=When(_optional_text(body, "as_of"), _optional_text(body, "min_position"), _seconds(body.get("max_staleness"))),
         explain=explain,
     )
 
@@ -145,12 +147,20 @@ def _optional_text(body: Mapping[str, JsonValue], name: str) -> str | None:
     return value
 
 
+def _seconds(value: JsonValue) -> float | None:
+    if value is None:
+        return None
+    if isinstance(value, bool) or not isinstance(value, int | float) or value < 0:
+        raise Invalid("/max_staleness", "max_staleness must be a number of seconds, 0 or more")
+    return float(value)
+
+
 def parse_recipient(value: JsonValue, pointer: str) -> Holder:
     """A recipient: `"user:ID"`, `{"user": ID}` or `{"object": {"collection": C, "id": ID}}`. Raises Invalid."""
     if isinstance(value, str):
         holder = parse_holder(value, pointer)
-        if holder is ENVIRONMENT:
-            raise Invalid(pointer, "the environment receives no messages")
+        if holder.kind not in _RECIPIENT_KINDS:
+            raise Invalid(pointer, f"a {holder.kind.value} receives no messages; a recipient is a user or an object")
         return holder
     try:
         if isinstance(value, dict) and set(value) == {"user"}:

@@ -7,7 +7,7 @@ explained question, the past, a condition in play...) goes through the full eval
 import sqlite3
 import time
 from collections.abc import Callable, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import cached_property, partial
 from uuid import UUID
 
@@ -29,6 +29,8 @@ from services.identifiers import new_event_id
 from services.ledger import Ledger
 from services.queries import Moment, Queries
 from services.stream_reader import StreamReader
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 Results = tuple[list[str], str]
 """The results as JSON objects, and the members that close an answer."""
@@ -138,7 +140,7 @@ class _Full:
         self._connection = connection
         self._reader = StreamReader(moment.state, ledger.secrets)
         self._asked = asked
-        self._at = datetime.fromtimestamp(at_milliseconds / 1000, UTC)
+        self._at = _EPOCH + timedelta(milliseconds=at_milliseconds)
 
     @cached_property
     def shared(self) -> SharedFacts:

@@ -6,25 +6,27 @@ from typing import Any
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import Response
+from fastapi.routing import APIRoute
 from starlette.exceptions import HTTPException
 
 from domain.invalid import Invalid
 from services.errors import ServiceError
 from services.evaluation.evaluator import Evaluator
-from services.http import catalogue, events, holders, keys, operations
+from services.http import catalogue, events, history, holders, keys, operations, sets
 from services.http.auth import Gate
 from services.http.evaluate import EvaluateEndpoint
 from services.http.exchange import Node
 from services.http.front import FrontDoor
 from services.http.json_body import MalformedJson
 from services.http.openapi import TITLE, document
-from services.http.problems import Problem, problem_of
+from services.http.problems import Problem, method_not_allowed, problem_of
 from services.ledger import Ledger
 from services.queries import Queries
 from services.settings import Settings
 from services.version import VERSION
 
 PREFIX = "/ledger/v1"
+ROUTERS = tuple(module.router for module in (sets, history, holders, catalogue, events, keys, operations))
 
 
 def create_app(ledgers: Mapping[str, Ledger], settings: Settings) -> FrontDoor:
@@ -40,8 +42,8 @@ def create_app(ledgers: Mapping[str, Ledger], settings: Settings) -> FrontDoor:
         redirect_slashes=False,
     )
     app.state.node = Node(ledgers, queries, gate, settings)
-    for module in (holders, catalogue, events, keys, operations):
-        app.include_router(module.router, prefix=PREFIX)
+    for router in ROUTERS:
+        app.include_router(router, prefix=PREFIX)
     for refusal in (ServiceError, Invalid, MalformedJson, Problem):
         app.add_exception_handler(refusal, _refuse)
     app.add_exception_handler(Exception, _refuse)
@@ -49,7 +51,13 @@ def create_app(ledgers: Mapping[str, Ledger], settings: Settings) -> FrontDoor:
     app.add_exception_handler(HTTPException, _refuse_route)
     app.openapi = lambda: document(app)  # type: ignore[method-assign]
     evaluators = {environment: Evaluator(ledger, queries[environment]) for environment, ledger in ledgers.items()}
-    return FrontDoor(app, EvaluateEndpoint(gate, evaluators, settings.body_bytes_max), ledgers)
+    evaluate = EvaluateEndpoint(
+        gate,
+        evaluators,
+        body_bytes_max=settings.body_bytes_max,
+        body_timeout_seconds=settings.body_timeout_seconds,
+    )
+    return FrontDoor(app, evaluate, ledgers)
 
 
 def _response(problem: Problem) -> Response:
@@ -68,11 +76,17 @@ async def _refuse_parameters(_: Request, error: Exception) -> Response:
     return _response(Problem("invalid", f"the parameter {name}: {first.get('msg', 'is not allowed')}", pointer=f"/{name}"))
 
 
-async def _refuse_route(_: Request, error: Exception) -> Response:
+async def _refuse_route(request: Request, error: Exception) -> Response:
     """An address or a method that there is not."""
-    status = error.status_code if isinstance(error, HTTPException) else 500
-    if status == 405:
-        return _response(Problem("method-not-allowed", "this address does not know this method"))
+    if isinstance(error, HTTPException) and error.status_code == 405:
+        return _response(method_not_allowed(", ".join(_methods_at(request.scope["path"]))))
     return _response(
         Problem("not-found", f"there is nothing at this address; the API is described at {PREFIX}/openapi.json")
     )
+
+
+def _methods_at(path: str) -> list[str]:
+    """The methods that the routes of an address know, all together: the framework tells those of the first one only."""
+    routes = [route for router in ROUTERS for route in router.routes if isinstance(route, APIRoute)]
+    below = path.removeprefix(PREFIX)
+    return sorted({method for route in routes if route.path_regex.match(below) for method in route.methods or ()})

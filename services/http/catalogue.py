@@ -15,9 +15,9 @@ from services import commands
 from services.errors import NotFound
 from services.http.auth import Caller
 from services.http.exchange import AskedWhen, MayAdminister, MayRead, answer, etag, queries_of, read_json
-from services.http.holders import write_item
 from services.http.models import ANSWER, OBJECT_BODY
 from services.http.paths import decode_segment
+from services.http.writes import write_item
 from services.queries import Moment
 
 router = APIRouter(prefix="/catalogue", tags=["catalogue"])
@@ -74,7 +74,7 @@ async def get_entry(request: Request, collection: str, key: str, when: AskedWhen
     """One workflow, category, channel or section."""
     kind, name = _kind_of(collection), decode_segment(key)
     row, told = await _read(request, caller, when, f"{kind.value}:{name}")
-    if row is None or (not row.stored.leaves and row.version == 0):
+    if row is None or not row.stored.leaves:
         raise NotFound(f"there is no {kind.value} {name[:60]!r}")
     return answer(
         {"kind": kind.value, "key": name, kind.value: unflatten(row.stored.leaves), "version": row.version, **told},

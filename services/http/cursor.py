@@ -1,30 +1,56 @@
-"""Cursors: where a listing goes on, bound to the question it belongs to."""
+"""Cursors: where a listing goes on, bound to the question and to the position that it belongs to."""
 
 import hashlib
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from binascii import Error as Base64Error
+from typing import Annotated, NamedTuple
 
 import msgspec
+from fastapi import Query
 
 from services.http.problems import Problem
+
+NUMBER_MAX = 2**63 - 1
+"""The largest that a view's column holds."""
+
+CursorParameter = Annotated[str | None, Query(description="`next_cursor` of the page before.")]
+
+
+class Cursor(NamedTuple):
+    """Go on from `number` (an offset, a row id), in views that have come at least to `position`."""
+
+    position: str
+    number: int
+
+
+class _Written(msgspec.Struct, array_like=True, forbid_unknown_fields=True):
+    mark: str
+    position: str
+    number: Annotated[int, msgspec.Meta(ge=0, le=NUMBER_MAX)]
+
+
+_decoder = msgspec.json.Decoder(_Written)
 
 
 def _mark(question: tuple[object, ...]) -> str:
     return hashlib.sha256(msgspec.json.encode(question)).hexdigest()[:8]
 
 
-def cursor_of(question: tuple[object, ...], *numbers: int) -> str:
-    """An opaque cursor for this question."""
-    return urlsafe_b64encode(msgspec.json.encode([_mark(question), *numbers])).decode().rstrip("=")
+def cursor_text(cursor: Cursor, question: tuple[object, ...]) -> str:
+    """An opaque text for this question."""
+    written = _Written(_mark(question), cursor.position, cursor.number)
+    return urlsafe_b64encode(msgspec.json.encode(written)).decode().rstrip("=")
 
 
-def numbers_of(cursor: str, question: tuple[object, ...], count: int) -> list[int]:
-    """What a cursor of this question holds. Raises Problem for one of another question."""
+def parse_cursor(text: str, question: tuple[object, ...]) -> Cursor:
+    """The cursor that this question gave. Raises Problem for one of another question.
+
+    A cursor is no secret and anyone can make one: it says where to go on, never what may be seen.
+    """
     try:
-        values = msgspec.json.decode(urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)), type=list[str | int])
+        written = _decoder.decode(urlsafe_b64decode(text + "=" * (-len(text) % 4)))
     except (Base64Error, ValueError):
-        values = []
-    numbers = [value for value in values[1:] if isinstance(value, int)]
-    if len(numbers) != count or values[0] != _mark(question):
+        written = None
+    if written is None or written.mark != _mark(question):
         raise Problem("bad-request", "this cursor is not one that the same question gave; begin again without it")
-    return numbers
+    return Cursor(written.position, written.number)

@@ -1,6 +1,6 @@
 """`/events`: publishing in batches, one event's outcome, and the log as a feed."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
 from functools import partial
 from typing import Annotated, Any
@@ -12,18 +12,19 @@ from fastapi.responses import StreamingResponse
 
 from domain.invalid import Invalid
 from domain.json_value import JsonValue
-from projections.history import event_by_id, feed
+from projections.history import event_by_id, feed, position_at
 from projections.position import parse_position
 from schemas.codec import Draft
 from services.commands import Request as CommandRequest
 from services.commands import draft_of
-from services.errors import NotFound, OtherLedger, ServiceError
+from services.errors import NotFound, OtherLedger, PositionNotReached, ServiceError
 from services.event_commands import CATALOGUE_TYPES, parse_event
-from services.http.auth import Caller
-from services.http.exchange import MayAudit, MayPublish, MayRead, answer, command_request, read_members
+from services.http.auth import ENVIRONMENT_HEADER, Caller
+from services.http.exchange import MayAudit, MayPublish, MayRead, answer, node_of, read_members
 from services.http.models import ANSWER, EVENTS_BODY
 from services.http.paths import decode_segment
 from services.http.problems import problem_of
+from services.http.writes import command_request, refuse_condition
 from services.identifiers import derived_event_id, parse_event_id
 from services.keys import Scope
 from services.publisher import Result
@@ -42,6 +43,7 @@ async def publish_events(request: Request, caller: MayPublish) -> Response:
 
     With event ids, or an Idempotency-Key, the whole request is safe to send again.
     """
+    refuse_condition(request, "each event can have an expected_version")
     body = await read_members(request, "events")
     events = body.get("events")
     if not isinstance(events, list) or not 1 <= len(events) <= BATCH_MAX:
@@ -96,6 +98,7 @@ async def get_event(event_id: str, caller: MayRead) -> Response:
     response_class=StreamingResponse,
 )
 async def read_events(
+    request: Request,
     caller: MayAudit,
     after: Annotated[str | None, Query(description="A position: begin with the record after it.")] = None,
     follow: Annotated[bool, Query(description="Go on as new events come.")] = False,
@@ -104,7 +107,22 @@ async def read_events(
     """The ledger's records in order, one JSON object a line."""
     caller.ledger.readiness.check_answer()
     start = _start(caller, after)
-    return StreamingResponse(_lines(caller, start, follow, limit), media_type="application/x-ndjson")
+
+    def still_allowed() -> bool:
+        """Asked again and again: a feed can be followed for longer than its key is valid."""
+        try:
+            return _caller_again(request).credential == caller.credential
+        except ServiceError:
+            return False
+
+    return StreamingResponse(_lines(caller, start, follow, limit, still_allowed), media_type="application/x-ndjson")
+
+
+def _caller_again(request: Request) -> Caller:
+    headers = request.headers
+    caller = node_of(request).gate.caller(headers.get("authorization"), headers.get(ENVIRONMENT_HEADER))
+    caller.check(Scope.AUDIT)
+    return caller
 
 
 def _start(caller: Caller, after: str | None) -> int:
@@ -114,12 +132,18 @@ def _start(caller: Caller, after: str | None) -> int:
     checkpoint = caller.ledger.views.progress.checkpoint
     if checkpoint is None or (position.ledger, position.generation) != (checkpoint.ledger_tag, checkpoint.generation):
         raise OtherLedger("after is a position of another ledger or of another generation of this one")
+    if position.offset >= checkpoint.next_offset:
+        raise PositionNotReached("this node has not come to the position after which to begin; try again shortly")
+    if caller.ledger.views.reader.read_now(partial(position_at, offset=position.offset)) != after:
+        raise OtherLedger("after is a position of a log that was made anew; this ledger has another record there")
     return position.offset + 1
 
 
-async def _lines(caller: Caller, start: int, follow: bool, limit: int | None) -> AsyncIterator[bytes]:
+async def _lines(
+    caller: Caller, start: int, follow: bool, limit: int | None, still_allowed: Callable[[], bool]
+) -> AsyncIterator[bytes]:
     left = limit
-    while left is None or left > 0:
+    while (left is None or left > 0) and still_allowed():
         count = FEED_PAGE if left is None else min(FEED_PAGE, left)
         entries = await caller.ledger.views.reader.read(partial(feed, start=start, limit=count))
         for entry in entries:

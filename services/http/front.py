@@ -10,9 +10,10 @@ import msgspec
 
 from domain.invalid import Invalid
 from services.errors import ServiceError
-from services.http.evaluate import BATCH, ONE, AsgiScope, EvaluateEndpoint, Message, Receive, Send, send_json
+from services.http.body import AsgiScope, Message, Receive
+from services.http.evaluate import BATCH, ONE, EvaluateEndpoint, Send, send_json
 from services.http.json_body import MalformedJson
-from services.http.problems import Problem, problem_of
+from services.http.problems import Problem, method_not_allowed, problem_of
 from services.identifiers import new_event_id
 from services.ledger import Ledger
 from services.metrics import exposition
@@ -20,6 +21,8 @@ from services.metrics import exposition
 REQUEST_ID_HEADER = b"x-request-id"
 _REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{1,128}")
 _OURS = (ServiceError, Invalid, MalformedJson, Problem)
+_OPEN = (b"/livez", b"/readyz", b"/metrics")
+"""What needs no key: it tells of no holder."""
 
 log = logging.getLogger(__name__)
 
@@ -64,9 +67,13 @@ class FrontDoor:
 
     async def _serve(self, scope: AsgiScope, receive: Receive, send: Send, request_id: str) -> None:
         raw_path: bytes = scope["raw_path"]
-        if raw_path in (ONE, BATCH) and scope["method"] == "POST":
+        if raw_path in (ONE, BATCH):
+            _check_method(scope, "POST")
             await self._evaluate(scope, receive, send)
-        elif raw_path == b"/livez":
+            return
+        if raw_path in _OPEN:
+            _check_method(scope, "GET", "HEAD")
+        if raw_path == b"/livez":
             await send_json(send, 200, b'{"live":true}')
         elif raw_path == b"/readyz":
             await self._ready(send)
@@ -83,6 +90,11 @@ class FrontDoor:
         ready = all(check["ready"] for check in checks.values())
         body = msgspec.json.encode({"ready": ready, "environments": checks})
         await send_json(send, 200 if ready else 503, body)
+
+
+def _check_method(scope: AsgiScope, *known: str) -> None:
+    if scope["method"] not in known:
+        raise method_not_allowed(", ".join(known))
 
 
 def _request_id(scope: AsgiScope) -> str:

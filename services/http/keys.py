@@ -6,12 +6,13 @@ from fastapi import APIRouter, Request, Response
 
 from domain.holder import ENVIRONMENT
 from domain.invalid import Invalid
-from services.commands import draft_of, revoke_key
+from services.commands import revoke_key
 from services.errors import NotFound
-from services.http.exchange import MayAdminister, answer, command_request, read_members
+from services.http.exchange import MayAdminister, answer, read_members
 from services.http.models import ANSWER, body_of
 from services.http.paths import decode_segment
 from services.http.problems import Problem
+from services.http.writes import publish_one, refuse_condition
 from services.keys import new_key, parse_key_name, parse_scopes
 
 router = APIRouter(prefix="/keys", tags=["keys"])
@@ -22,6 +23,7 @@ _BODY = body_of({"type": "object"}, {"name": "checkout", "scopes": ["publish", "
 @router.post("", responses=ANSWER, openapi_extra=_BODY, status_code=201)
 async def issue_key(request: Request, caller: MayAdminister) -> Response:
     """Issue a key. Its secret is in this answer and nowhere else, so there is no repeating it either."""
+    refuse_condition(request, "a new key has no version")
     if "idempotency-key" in request.headers:
         raise Problem("bad-request", "a key is shown once, so its making can't be repeated: send no Idempotency-Key")
     body = await read_members(request, "name", "scopes", "kind")
@@ -34,10 +36,10 @@ async def issue_key(request: Request, caller: MayAdminister) -> Response:
         cast(Literal["secret", "public"], kind),
         parse_scopes(body.get("scopes")),
     )
-    draft = draft_of(caller.ledger, ENVIRONMENT, fresh.issued, command_request(request, caller))
-    receipt = await caller.ledger.publisher.publish_one(draft)
+    receipt, _ = await publish_one(request, caller, ENVIRONMENT, fresh.issued)
     key = caller.ledger.api_keys()[fresh.issued.key_id]
-    return answer({**key.shown(), "key": fresh.token, "position": receipt.position}, status=201)
+    shown = {**key.shown(), "key": fresh.token, "position": receipt.position}
+    return answer(shown, status=201, headers={"cache-control": "no-store"})
 
 
 @router.get("", responses=ANSWER)
@@ -52,6 +54,6 @@ async def revoke(request: Request, key_id: str, caller: MayAdminister) -> Respon
     name = decode_segment(key_id)
     if name not in caller.ledger.api_keys():
         raise NotFound(f"there is no key {name[:60]!r} in this environment")
-    draft = draft_of(caller.ledger, ENVIRONMENT, revoke_key(name), command_request(request, caller, name))
-    receipt = await caller.ledger.publisher.publish_one(draft)
+    refuse_condition(request, "a key has no version")
+    receipt, _ = await publish_one(request, caller, ENVIRONMENT, revoke_key(name))
     return answer({**caller.ledger.api_keys()[name].shown(), "position": receipt.position})

@@ -164,6 +164,7 @@ class EvaluationBody(Shape):
     at: str | None = None
     as_of: str | None = None
     min_position: str | None = None
+    max_staleness: float | None = Field(default=None, ge=0, description="Seconds.")
     explain: bool = False
 
 

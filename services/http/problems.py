@@ -40,6 +40,9 @@ PROBLEMS: dict[str, tuple[int, str]] = {
 class Problem(Exception):
     """A refusal on its way to the client."""
 
+    allow: str | None = None
+    """The methods that the address knows, where the one that was used is not among them."""
+
     def __init__(self, type_: str, detail: str, *, retry_after_seconds: int | None = None, **extensions: object) -> None:
         super().__init__(detail)
         self.type = type_
@@ -69,7 +72,18 @@ class Problem(Exception):
             headers.append((b"retry-after", str(self.retry_after_seconds).encode()))
         if self.status == 401:
             headers.append((b"www-authenticate", b"Bearer"))
+        if self.allow:
+            headers.append((b"allow", self.allow.encode()))
+        if self.status == 408:
+            headers.append((b"connection", b"close"))  # The rest of the body could otherwise still come.
         return headers
+
+
+def method_not_allowed(allow: str) -> Problem:
+    """What an address answers to a method that it does not know; `allow` lists those that it does."""
+    problem = Problem("method-not-allowed", f"this address does not know this method; it knows {allow}")
+    problem.allow = allow
+    return problem
 
 
 def problem_of(error: Exception) -> Problem:
