@@ -7,6 +7,7 @@ or an object whose members have no life of their own. An object with no members 
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final, cast
 
 from domain.json_value import JsonValue
@@ -102,11 +103,44 @@ def unset(leaves: Leaves, rule: Unset) -> None:
             put(leaves, parent, {})
 
 
+_PatternTree = dict[str | None, "_PatternTree"]
+"""Patterns by their segments; one that ends here has nothing below it."""
+
+
+@lru_cache(maxsize=256)
+def _pattern_tree(rules: tuple[Unset, ...]) -> _PatternTree:
+    """Many patterns as one: a dialect that replaces what it knows of a set names some thirty of them, each time the same."""
+    root: _PatternTree = {}
+    for rule in sorted(rules, key=lambda rule: len(rule.pattern)):
+        node = root
+        for segment in rule.pattern:
+            below = node.get(segment)
+            if below is not None and not below:
+                break  # A shorter pattern already takes all of this away.
+            node = node.setdefault(segment, {})
+    return root
+
+
+def _is_named(tree: _PatternTree, keys: Sequence[str]) -> bool:
+    """Whether the place under these keys is what a pattern of the tree names, or lies below it."""
+    nodes = [tree]
+    for key in keys:
+        nodes = [node[segment] for node in nodes for segment in (key, None) if segment in node]
+        if not all(nodes):
+            return True
+    return False
+
+
 def merged(before: Mapping[str, JsonValue], patch: Mapping[str, JsonValue], unsets: Iterable[Unset]) -> Leaves:
     """`before` after the unsets and then the patch."""
-    leaves = dict(before)
-    for rule in unsets:
-        unset(leaves, rule)
+    rules = tuple(unsets)
+    if before and rules and not any(rule.keeps_shell for rule in rules):
+        tree = _pattern_tree(rules)
+        leaves = {path: value for path, value in before.items() if not _is_named(tree, keys_of(path))}
+    else:
+        leaves = dict(before)
+        for rule in rules:
+            unset(leaves, rule)
     for path, value in patch.items():
         put(leaves, path, value)
     return leaves

@@ -26,6 +26,7 @@ from services.rebuilder import Rebuilder
 from services.secrets import Secrets
 from services.settings import Settings
 from services.source import LogSource
+from services.user_tokens import SigningKey, parse_public_key
 from services.views import Views
 
 START_RETRY_SECONDS = 1.0
@@ -64,6 +65,8 @@ class Ledger:
         self._task: asyncio.Task[None] | None = None
         self._keys: dict[str, ApiKey] = {}
         self._keys_offset: int | None = None
+        self._signing_keys: Mapping[str, SigningKey] | None = None
+        self._signing_keys_offset: int | None = None
 
     @property
     def progress(self) -> Progress:
@@ -111,6 +114,7 @@ class Ledger:
         draft = Draft(
             event_id=new_event_id(),
             stream=self.environment_stream,
+            content_key=self.secrets.content_key,
             holder=ENVIRONMENT,
             body=LedgerOpened(str(uuid4()), 1, now_milliseconds(), self.secrets.check),
             occurred_at_milliseconds=now_milliseconds(),
@@ -138,12 +142,35 @@ class Ledger:
             self._keys_offset = checkpoint.environment_offset
         return self._keys
 
+    def key_behind(self, token: str) -> ApiKey | None:
+        """The valid key of this environment, secret or public, that this token is."""
+        key = self.api_keys().get(key_id_of(token) or "")
+        return key if key is not None and matches(key, token) else None
+
     def credential_of(self, token: str) -> Credential | None:
         """Whose token this is; None where it is no valid secret key of this environment."""
-        key = self.api_keys().get(key_id_of(token) or "")
-        if key is None or key.kind != "secret" or not matches(key, token):
-            return None
-        return Credential(f"key:{key.key_id}", key.scopes)
+        key = self.key_behind(token)
+        return Credential(f"key:{key.key_id}", key.scopes) if key is not None and key.kind == "secret" else None
+
+    def signing_keys(self) -> Mapping[str, SigningKey] | None:
+        """The keys that check user tokens; None where there never was one, so that no token is asked for.
+
+        Once there was one, a token is needed for good: taking the last key away must not open the door.
+        """
+        checkpoint = self.views.progress.checkpoint
+        if checkpoint is None:
+            return {}
+        if self._signing_keys_offset != checkpoint.environment_offset:
+            rows = self.views.reader.read_now(
+                lambda connection: PresentState(connection).items(self.environment_stream, "signing_key:")
+            )
+            pems = {
+                item.removeprefix("signing_key:"): row.stored.leaves.get("/public_key_pem") for item, row in rows.items()
+            }
+            keys = {key_id: SigningKey(key_id, parse_public_key(pem)) for key_id, pem in pems.items() if pem is not None}
+            self._signing_keys = keys if rows else None
+            self._signing_keys_offset = checkpoint.environment_offset
+        return self._signing_keys
 
     def draft_evidence(self, request_id: str) -> dict[str, JsonValue]:
         """What an event keeps of the request that brought it."""

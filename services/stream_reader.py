@@ -34,6 +34,10 @@ class StreamReader:
             self._cache[key] = row.stored if row is not None and row.stored.leaves else None
         return self._cache[key]
 
+    def assume(self, holder: Holder, item: str, leaves: Leaves) -> None:
+        """Answer as if the item had these leaves: what is stored in the log, and not folded here yet."""
+        self._cache[holder, item] = StoredItem(leaves, {}, []) if leaves else None
+
     def leaves(self, holder: Holder, item: str) -> Leaves:
         """An item's leaves; none where it says nothing."""
         stored = self.stored(holder, item)

@@ -18,7 +18,9 @@ from services.http.evaluate import EvaluateEndpoint
 from services.http.exchange import Node
 from services.http.front import FrontDoor
 from services.http.json_body import MalformedJson
+from services.http.knock.dialect import KnockDialect
 from services.http.openapi import TITLE, document
+from services.http.owners import KNOCK
 from services.http.problems import Problem, method_not_allowed, problem_of
 from services.ledger import Ledger
 from services.queries import Queries
@@ -41,7 +43,7 @@ def create_app(ledgers: Mapping[str, Ledger], settings: Settings) -> FrontDoor:
         redoc_url=None,
         redirect_slashes=False,
     )
-    app.state.node = Node(ledgers, queries, gate, settings)
+    node = app.state.node = Node(ledgers, queries, gate, settings)
     for router in ROUTERS:
         app.include_router(router, prefix=PREFIX)
     for refusal in (ServiceError, Invalid, MalformedJson, Problem):
@@ -57,7 +59,7 @@ def create_app(ledgers: Mapping[str, Ledger], settings: Settings) -> FrontDoor:
         body_bytes_max=settings.body_bytes_max,
         body_timeout_seconds=settings.body_timeout_seconds,
     )
-    return FrontDoor(app, evaluate, ledgers)
+    return FrontDoor(app, {KNOCK: KnockDialect(node)}, evaluate, ledgers)
 
 
 def _response(problem: Problem) -> Response:

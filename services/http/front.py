@@ -13,6 +13,7 @@ from services.errors import ServiceError
 from services.http.body import AsgiScope, Message, Receive
 from services.http.evaluate import BATCH, ONE, EvaluateEndpoint, Send, send_json
 from services.http.json_body import MalformedJson
+from services.http.owners import owner_of
 from services.http.problems import Problem, method_not_allowed, problem_of
 from services.identifiers import new_event_id
 from services.ledger import Ledger
@@ -28,10 +29,14 @@ log = logging.getLogger(__name__)
 
 
 class FrontDoor:
-    """An ASGI application around the framework's."""
+    """An ASGI application around the framework's and the dialects'."""
 
-    def __init__(self, inner: Any, evaluate: EvaluateEndpoint, ledgers: Mapping[str, Ledger]) -> None:
+    def __init__(
+        self, inner: Any, dialects: Mapping[str, Any], evaluate: EvaluateEndpoint, ledgers: Mapping[str, Ledger]
+    ) -> None:
+        """`dialects` by their owner's name; what nobody owns goes to `inner`."""
         self._inner = inner
+        self._dialects = dialects
         self._evaluate = evaluate
         self._ledgers = ledgers
 
@@ -83,7 +88,8 @@ class FrontDoor:
             # Routes match the raw path, so that an id with an encoded slash stays one segment.
             inner = {**scope, "path": raw_path.decode("latin-1"), "state": {**scope.get("state", {})}}
             inner["state"]["request_id"] = request_id
-            await self._inner(inner, receive, send)
+            dialect = self._dialects.get(owner_of(raw_path, scope["headers"]) or "", self._inner)
+            await dialect(inner, receive, send)
 
     async def _ready(self, send: Send) -> None:
         checks = {environment: ledger.readiness.checks() for environment, ledger in self._ledgers.items()}

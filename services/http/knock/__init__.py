@@ -1,0 +1,1 @@
+"""Knock's dialect: its paths, payloads and errors, translated to and from the ledger's own words."""
