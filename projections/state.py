@@ -41,6 +41,15 @@ class PresentState:
         ).fetchone()
         return None if row is None else ItemRow(row[0], row[1], decode_item(row[2]))
 
+    def bytes_of(self, stream: bytes, item: str) -> int:
+        """How much an item takes in the views; 0 where there is none."""
+        row = self._connection.execute(
+            "SELECT length(i.body) FROM holders AS h JOIN items AS i ON i.holder_id = h.id "
+            "WHERE h.stream = ? AND i.item = ?",
+            (stream, item),
+        ).fetchone()
+        return 0 if row is None else int(row[0])
+
     def items(self, stream: bytes, prefix: str = "") -> Mapping[str, ItemRow]:
         rows = self._connection.execute(
             "SELECT i.item, i.version, i.offset, i.body FROM holders AS h JOIN items AS i ON i.holder_id = h.id "

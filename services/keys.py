@@ -102,13 +102,13 @@ def key_id_of(token: str) -> str | None:
 
 
 def key_of(item: str, leaves: Mapping[str, Any]) -> ApiKey:
-    """The key that an item of the environment's stream keeps."""
+    """The key that an item of the environment's stream keeps. One that was revoked before it was issued has no secret."""
     return ApiKey(
         key_id=item.removeprefix("key:"),
-        name=leaves["/name"],
-        kind=leaves["/kind"],
-        scopes=frozenset(scope for scope in Scope if scope.value in leaves["/scopes"]),
-        secret_hash=b64decode(leaves["/secret_hash"]),
+        name=leaves.get("/name", ""),
+        kind=leaves.get("/kind", "secret"),
+        scopes=frozenset(scope for scope in Scope if scope.value in leaves.get("/scopes", ())),
+        secret_hash=b64decode(leaves.get("/secret_hash", "")),
         revoked=bool(leaves.get("/revoked")),
     )
 

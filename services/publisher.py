@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import sqlite3
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -9,8 +10,12 @@ from functools import partial
 from typing import Any
 from uuid import UUID
 
+from domain.event import HolderDescribed, PreferenceSetMerged, item_of
+from domain.fold import patched
+from domain.preference_set import LEAVES_MAX
 from projections.history import earlier_event, event_at
 from projections.position_watcher import PositionWatcher
+from projections.state import PresentState
 from projections.views_reader import ViewsReader
 from schemas.codec import Draft, Encoded, encode
 from schemas.record import NewRecord
@@ -23,6 +28,7 @@ from services.errors import (
     PositionNotReached,
     ServiceError,
     TooLarge,
+    Unprocessable,
     VersionMismatch,
 )
 from services.log.port import AppendOutcome, EventLog, Refused, Stored
@@ -30,6 +36,8 @@ from services.readiness import Readiness
 
 RECORD_BYTES_MAX = 1_000_000
 """Fits a batch of a Kafka topic with Kafka's own limit, so that both logs take the same events."""
+LEAF_BYTES_MIN = 14
+"""What the smallest leaf takes in a view, once with its value and once with where it came from."""
 UNRESOLVED_MAX = 10_000
 RESOLVE_SECONDS = 2.0
 RESOLVE_STEP_SECONDS = 0.1
@@ -96,6 +104,8 @@ class Publisher:
         """
         self._readiness.check_append()
         self._check_unresolved(drafts)
+        for draft in drafts:
+            self._reader().read_now(partial(_check_growth, draft=draft))
         encoded = [_encoded(draft) for draft in drafts]
         results: list[Result | None] = [None] * len(drafts)
         if may_repeat:
@@ -212,6 +222,27 @@ class Publisher:
         if why == "event-id-reused":
             return EventIdReused("this event id or Idempotency-Key was used for something else", **identity)
         return LedgerIsSealed("this ledger is sealed and takes no more events; use the one that follows it", **identity)
+
+
+def _check_growth(connection: sqlite3.Connection, draft: Draft) -> None:
+    """Raises Unprocessable where a merge would make a document too large. A courtesy: the log could hold it.
+
+    A set that only ever grew would make every event and every answer of its holder dearer.
+    """
+    body = draft.body
+    if not isinstance(body, PreferenceSetMerged | HolderDescribed) or not body.patch.leaves:
+        return
+    item = item_of(body) or ""
+    state = PresentState(connection)
+    if state.bytes_of(draft.stream, item) // LEAF_BYTES_MIN + len(body.patch.leaves) <= LEAVES_MAX:
+        return
+    row = state.item(draft.stream, item)
+    after = len(patched(row.stored.leaves if row is not None else {}, body.patch))
+    if after > LEAVES_MAX:
+        raise Unprocessable(
+            f"nothing was appended: {item} of {str(draft.holder)[:60]!r} would have {after} values, and {LEAVES_MAX} are "
+            "the most allowed; take some away first"
+        )
 
 
 def _encoded(draft: Draft) -> Encoded:
