@@ -1,8 +1,10 @@
 """The holders view: who there is, and who made a certain choice."""
 
 import sqlite3
+from dataclasses import dataclass
 from typing import Any
 
+from domain.holder import HolderKind
 from projections.choices import rule_number
 
 PAGE_LIMIT = 1_000
@@ -32,6 +34,60 @@ def page_of_choosers(
         "ORDER BY c.holder_id LIMIT ?",
         (item, rule_number(item, path), int(value), above, path, "true" if value else "false", limit),
     ).fetchall()
+
+
+@dataclass(frozen=True, slots=True)
+class Life:
+    """Since when a holder is known, and when it last changed: Unix milliseconds of the records."""
+
+    began_at_milliseconds: int
+    changed_at_milliseconds: int
+
+
+def life_of(connection: sqlite3.Connection, stream: bytes) -> Life | None:
+    """A holder's life; None where the ledger knows nothing of it, or has forgotten it and heard nothing since."""
+    began, changed = (
+        connection.execute(
+            "SELECT v.recorded_at FROM holders AS h JOIN history AS v ON v.holder_id = h.id "  # noqa: S608 - constants
+            "WHERE h.stream = ? AND v.offset > h.forgotten_offset AND v.outcome = 'applied' "
+            f"ORDER BY v.offset {order} LIMIT 1",
+            (stream,),
+        ).fetchone()
+        for order in ("ASC", "DESC")
+    )
+    return None if began is None or changed is None else Life(began[0], changed[0])
+
+
+_ALIVE = (
+    "EXISTS (SELECT 1 FROM history AS v WHERE v.holder_id = h.id AND v.offset > h.forgotten_offset "
+    "AND v.outcome = 'applied')"
+)
+
+
+def page_of_kind(
+    connection: sqlite3.Connection, kind: HolderKind, beyond: int | None, limit: int, *, newest_first: bool = False
+) -> list[tuple[int, str]]:
+    """Living holders of one kind in the order in which the ledger heard of them, beyond a row id: (row id, name)."""
+    comparison, order = ("<", "DESC") if newest_first else (">", "ASC")
+    return connection.execute(
+        "SELECT h.id, h.name FROM holders AS h "  # noqa: S608 - constants
+        f"WHERE h.kind = ? AND (? IS NULL OR h.id {comparison} ?) AND {_ALIVE} ORDER BY h.id {order} LIMIT ?",
+        (kind.value, beyond, beyond, limit),
+    ).fetchall()
+
+
+def page_of_objects(
+    connection: sqlite3.Connection, prefix: str, beyond: str, limit: int, *, backwards: bool = False
+) -> list[str]:
+    """Living objects whose name begins with `prefix`, in the order of their names, beyond one: their names."""
+    bound, order = ("<", "DESC") if backwards else (">", "ASC")
+    rows = connection.execute(
+        "SELECT h.name FROM holders AS h "  # noqa: S608 - constants
+        f"WHERE h.kind = 'object' AND h.name >= ? AND h.name < ? AND h.name {bound} ? AND {_ALIVE} "
+        f"ORDER BY h.name {order} LIMIT ?",
+        (prefix, prefix + "\U0010ffff", beyond, limit),
+    )
+    return [name for (name,) in rows]
 
 
 def counts(connection: sqlite3.Connection) -> dict[str, Any]:

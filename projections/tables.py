@@ -26,6 +26,8 @@ CREATE TABLE holders (
     snapshot_offset INTEGER NOT NULL,
     forgotten_offset INTEGER NOT NULL      -- -1: never forgotten
 );
+CREATE INDEX holders_of_kind ON holders (kind);
+CREATE INDEX objects_by_name ON holders (name) WHERE kind = 'object';
 CREATE TABLE items (
     id INTEGER PRIMARY KEY,
     holder_id INTEGER NOT NULL,

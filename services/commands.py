@@ -100,6 +100,11 @@ def describe(tree: JsonValue) -> Body:
     return HolderDescribed(Patch(_properties(tree)), replaces=True)
 
 
+def describe_more(tree: JsonValue) -> Body:
+    """These properties are written over the holder's; null is a value among them. Raises Invalid."""
+    return HolderDescribed(Patch(_properties(tree)))
+
+
 def describe_partly(tree: JsonValue) -> Body:
     """A JSON Merge Patch of the holder's properties: null unsets. Raises Invalid."""
     properties = check_object(tree, "", "the properties")

@@ -12,23 +12,26 @@ from starlette.exceptions import HTTPException
 from domain.invalid import Invalid
 from services.errors import ServiceError
 from services.evaluation.evaluator import Evaluator
-from services.http import catalogue, events, history, holders, keys, operations, sets
+from services.http import catalogue, events, history, holders, keys, operations, sets, workflow_runs
 from services.http.auth import Gate
 from services.http.evaluate import EvaluateEndpoint
 from services.http.exchange import Node
 from services.http.front import FrontDoor
 from services.http.json_body import MalformedJson
 from services.http.knock.dialect import KnockDialect
+from services.http.knock.exchange import KnockServices
 from services.http.openapi import TITLE, document
 from services.http.owners import KNOCK
 from services.http.problems import Problem, method_not_allowed, problem_of
+from services.http.workflow_runs import Runs
 from services.ledger import Ledger
 from services.queries import Queries
 from services.settings import Settings
 from services.version import VERSION
+from services.workflow_runs import WorkflowRuns
 
 PREFIX = "/ledger/v1"
-ROUTERS = tuple(module.router for module in (sets, history, holders, catalogue, events, keys, operations))
+ROUTERS = tuple(module.router for module in (sets, history, holders, catalogue, events, keys, operations, workflow_runs))
 
 
 def create_app(ledgers: Mapping[str, Ledger], settings: Settings) -> FrontDoor:
@@ -59,7 +62,8 @@ def create_app(ledgers: Mapping[str, Ledger], settings: Settings) -> FrontDoor:
         body_bytes_max=settings.body_bytes_max,
         body_timeout_seconds=settings.body_timeout_seconds,
     )
-    return FrontDoor(app, {KNOCK: KnockDialect(node)}, evaluate, ledgers)
+    runs = app.state.runs = Runs(WorkflowRuns(), evaluators)
+    return FrontDoor(app, {KNOCK: KnockDialect(KnockServices(node, runs))}, evaluate, ledgers)
 
 
 def _response(problem: Problem) -> Response:

@@ -8,9 +8,8 @@ from starlette.requests import Request
 from domain.holder import SetId, SetKind
 from services.errors import Unauthorized
 from services.http.auth import ENVIRONMENT_HEADER, Caller
-from services.http.exchange import Node
 from services.http.knock.errors import KnockError
-from services.http.knock.exchange import Call
+from services.http.knock.exchange import Call, KnockServices
 from services.http.knock.routing import Route
 from services.http.knock.user_tokens import UserToken, user_token
 from services.keys import Credential
@@ -23,15 +22,15 @@ WRITE = "preferences/write"
 USER_TOKEN_HEADER = "x-knock-user-token"  # noqa: S105 - a header's name
 
 
-def enter(request: Request, node: Node, route: Route, parameters: Mapping[str, str]) -> Call:
+def enter(request: Request, services: KnockServices, route: Route, parameters: Mapping[str, str]) -> Call:
     """The call, if its bearer may make it. Raises KnockError, Unauthorized, Forbidden, NotReady."""
     authorization = request.headers.get("authorization")
     token = _bearer(authorization)
     if token.startswith("pk_"):
-        return _enter_as_client(request, node, route, parameters, token)
-    caller = node.gate.caller(authorization, request.headers.get(ENVIRONMENT_HEADER))
+        return _enter_as_client(request, services, route, parameters, token)
+    caller = services.node.gate.caller(authorization, request.headers.get(ENVIRONMENT_HEADER))
     caller.check(route.scope)
-    return Call(request, parameters, node, caller)
+    return Call(request, parameters, services, caller)
 
 
 def _bearer(authorization: str | None) -> str:
@@ -41,8 +40,10 @@ def _bearer(authorization: str | None) -> str:
     return token.strip()
 
 
-def _enter_as_client(request: Request, node: Node, route: Route, parameters: Mapping[str, str], public_key: str) -> Call:
-    ledger, credential = _public_credential(node, public_key)
+def _enter_as_client(
+    request: Request, services: KnockServices, route: Route, parameters: Mapping[str, str], public_key: str
+) -> Call:
+    ledger, credential = _public_credential(services, public_key)
     if not route.by_client:
         raise KnockError(403, "authorization", "this address needs a secret key; a public key is for clients")
     token = _user_token(request, ledger)
@@ -52,15 +53,15 @@ def _enter_as_client(request: Request, node: Node, route: Route, parameters: Map
         credential = replace(credential, actor=f"user:{token.user_id}")
     caller = Caller(ledger, credential)
     caller.check(route.scope)
-    return Call(request, parameters, node, caller, is_client=True, token=token)
+    return Call(request, parameters, services, caller, is_client=True, token=token)
 
 
-def _public_credential(node: Node, public_key: str) -> tuple[Ledger, Credential]:
-    for ledger in node.ledgers.values():
+def _public_credential(services: KnockServices, public_key: str) -> tuple[Ledger, Credential]:
+    for ledger in services.node.ledgers.values():
         key = ledger.key_behind(public_key)
         if key is not None and key.kind == "public":
             return ledger, Credential(f"key:{key.key_id}", key.scopes)
-    for ledger in node.ledgers.values():
+    for ledger in services.node.ledgers.values():
         ledger.readiness.check_answer()
     raise Unauthorized("this public key is not valid: it was never issued here, or it was revoked")
 

@@ -10,15 +10,15 @@ from domain.invalid import Invalid
 from services.errors import ServiceError
 from services.http.body import AsgiScope, Message, Receive
 from services.http.evaluate import Send, send_json
-from services.http.exchange import Node
 from services.http.json_body import MalformedJson
-from services.http.knock import preferences
+from services.http.knock import preferences, recipients, tenants, workflows
 from services.http.knock.access import enter
 from services.http.knock.errors import UNROUTED, KnockError, refusal
+from services.http.knock.exchange import KnockServices
 from services.http.knock.routing import Answer, Routes
 from services.http.problems import Problem
 
-ROUTES = Routes([*preferences.ROUTES])
+ROUTES = Routes([*preferences.ROUTES, *recipients.ROUTES, *tenants.ROUTES, *workflows.ROUTES])
 
 _ALLOWED_HEADERS = (
     "authorization, content-type, accept, idempotency-key, x-knock-user-token, x-knock-client, x-knock-branch, x-request-id"
@@ -38,8 +38,8 @@ log = logging.getLogger(__name__)
 class KnockDialect:
     """Serves every path that is Knock's."""
 
-    def __init__(self, node: Node) -> None:
-        self._node = node
+    def __init__(self, services: KnockServices) -> None:
+        self._services = services
 
     async def __call__(self, scope: AsgiScope, receive: Receive, send: Send) -> None:
         """One request."""
@@ -68,7 +68,7 @@ class KnockDialect:
             await send_json(send, 404, msgspec.json.encode(_unrouted(raw_path)))
             return
         route, parameters = found
-        await _send_answer(send, await route.handler(enter(request, self._node, route, parameters)))
+        await _send_answer(send, await route.handler(enter(request, self._services, route, parameters)))
 
 
 def _unrouted(raw_path: str) -> dict[str, object]:

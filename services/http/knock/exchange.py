@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 
 from starlette.requests import Request
 
-from domain.event import Body, Provenance, item_of
+from domain.event import Body, Provenance, item_of, type_of
 from domain.fold import fold
 from domain.holder import Holder, object_in, user
 from domain.invalid import Invalid
@@ -20,6 +20,7 @@ from services.http.body import read_body
 from services.http.exchange import Node
 from services.http.json_body import parse_json
 from services.http.knock.user_tokens import UserToken
+from services.http.workflow_runs import Runs
 from services.http.writes import command_request
 from services.ledger import Ledger
 from services.publisher import Receipt
@@ -30,6 +31,16 @@ METHOD = "knock"
 """How events of this dialect came: the `method` in history, unless the request names another."""
 
 Write = tuple[Holder, Body]
+
+
+@dataclass(frozen=True, slots=True)
+class KnockServices:
+    """What the dialect needs of the node."""
+
+    node: Node
+    runs: Runs
+
+
 Result = TypeVar("Result")
 
 
@@ -39,12 +50,17 @@ class Call:
 
     request: Request
     parameters: Mapping[str, str]
-    node: Node
+    services: KnockServices
     caller: Caller
     is_client: bool = False
     """Whether a public key came with it: a browser or a phone, not a server."""
 
     token: UserToken | None = None
+
+    @property
+    def runs(self) -> Runs:
+        """The workflow runs that this node remembers."""
+        return self.services.runs
 
     @property
     def ledger(self) -> Ledger:
@@ -54,7 +70,7 @@ class Call:
     @property
     def queries(self) -> Queries:
         """The questions side of that ledger."""
-        return self.node.queries[self.ledger.environment]
+        return self.services.node.queries[self.ledger.environment]
 
     @property
     def holder(self) -> Holder:
@@ -65,7 +81,7 @@ class Call:
 
     async def body(self) -> dict[str, JsonValue]:
         """The body, an object; none at all is an empty one. Raises Invalid, MalformedJson, TooLarge."""
-        settings = self.node.settings
+        settings = self.services.node.settings
         content = await read_body(
             self.request.scope,
             self.request.receive,
@@ -96,8 +112,9 @@ class Published:
     receipts: Sequence[Receipt]
     unfolded: Sequence[Write] = ()
 
-    def replay_headers(self, request_id: str) -> dict[str, str]:
+    def replay_headers(self, call: Call) -> dict[str, str]:
         """Word that the request was answered before, as Knock gives it."""
+        request_id = call.request.state.request_id
         for receipt in self.receipts:
             original = (receipt.entry.get("evidence") or {}).get("request_id")
             if original is not None and original != request_id:
@@ -105,14 +122,17 @@ class Published:
         return {}
 
 
+def event_index(holder: Holder, body: Body) -> tuple[str, str]:
+    """What tells the events of one request apart, however many of them turn out to be needed."""
+    return str(holder), item_of(body) or type_of(body)
+
+
 async def publish(call: Call, writes: Sequence[Write]) -> Published:
     """Append a request's events in order. Raises the first ServiceError, except for one that is only not folded yet."""
-    command = call.command()
-    drafts = []
-    for index, (holder, body) in enumerate(writes):
-        own = call.command(str(holder), str(index)) if command.event_id is not None else command
-        drafts.append(draft_of(call.ledger, holder, body, own))
-    results = await call.ledger.publisher.publish(drafts, may_repeat=command.event_id is not None)
+    if not writes:
+        return Published([])
+    drafts = [draft_of(call.ledger, holder, body, call.command(*event_index(holder, body))) for holder, body in writes]
+    results = await call.ledger.publisher.publish(drafts, may_repeat="idempotency-key" in call.request.headers)
     receipts: list[Receipt] = []
     unfolded: list[Write] = []
     for write, result in zip(writes, results, strict=True):

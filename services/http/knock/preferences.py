@@ -121,7 +121,7 @@ async def _write(call: Call, set_id: SetId, writes: Sequence[Write]) -> Answer:
     published = await publish(call, writes)
     holder = call.holder
     view = await read(call, lambda reader, *_: view_of(reader, holder, set_id), published.unfolded)
-    return Answer(view, published.replay_headers(call.request.state.request_id))
+    return Answer(view, published.replay_headers(call))
 
 
 def _routes_of(base: str, *, by_client: bool) -> list[Route]:
