@@ -43,6 +43,7 @@ class Maker:
         draft = Draft(
             event_id=self.random.randbytes(16),
             stream=self.secrets.stream_key(holder),
+            content_key=self.secrets.content_key,
             holder=holder,
             body=body,
             occurred_at_milliseconds=BASE_MILLISECONDS + number,

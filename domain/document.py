@@ -11,9 +11,13 @@ from functools import lru_cache
 from typing import Final, cast
 
 from domain.json_value import JsonValue
-from domain.pointer import Pattern, ancestors, escape, keys_of, pointer, under_pattern
+from domain.pointer import Pattern, ancestors, escape, keys_of, pointer
 
 Leaves = dict[str, JsonValue]
+
+REMEMBERED_PATTERNS_MAX = 64
+LARGE_PATCH = 16
+"""Leaves from which on it pays to look once at everything that stands there, and not once for each of them."""
 
 
 class Missing:
@@ -37,10 +41,9 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class Unset:
-    """Takes away what a pattern names. `keeps_shell`: the object around it stays, even when empty (RFC 7396's null)."""
+    """Takes away what a pattern names, and the objects that this leaves empty."""
 
     pattern: Pattern
-    keeps_shell: bool = False
 
 
 def flatten(tree: Mapping[str, JsonValue], prefix: str = "") -> Leaves:
@@ -68,14 +71,26 @@ def unflatten(leaves: Mapping[str, JsonValue]) -> dict[str, JsonValue]:
     return tree
 
 
-def remove_below(leaves: Leaves, path: str) -> bool:
-    """Take away `path` and everything under it; whether there was any."""
-    found = leaves.pop(path, MISSING) is not MISSING
-    prefix = path + "/"
-    below = [other for other in leaves if other.startswith(prefix)]
-    for other in below:
-        del leaves[other]
-    return found or bool(below)
+def merge_patch(tree: Mapping[str, JsonValue], *above: str) -> tuple[Leaves, list[Unset]]:
+    """What a JSON Merge Patch (RFC 7396) of the object under the keys `above` writes, and what it unsets first.
+
+    An object of the patch is an object afterwards, even one with nothing in it: then its shell is written.
+    """
+    leaves: Leaves = {}
+    unsets: list[Unset] = []
+    for key, value in tree.items():
+        keys = (*above, key)
+        if value is None:
+            unsets.append(Unset(keys))
+        elif isinstance(value, dict):
+            leaves_below, unsets_below = merge_patch(value, *keys)
+            leaves.update(leaves_below)
+            unsets += unsets_below
+        else:
+            leaves[pointer(*keys)] = value
+    if above and not leaves:
+        leaves[pointer(*above)] = {}
+    return leaves, unsets
 
 
 def put(leaves: Leaves, path: str, value: JsonValue) -> None:
@@ -85,31 +100,34 @@ def put(leaves: Leaves, path: str, value: JsonValue) -> None:
         return
     for above in ancestors(path):
         leaves.pop(above, None)
-    if value == {} and isinstance(value, dict):
-        if not any(other.startswith(path + "/") for other in leaves):
-            leaves[path] = {}
+    prefix = path + "/"
+    below = [other for other in leaves if other.startswith(prefix)]
+    if below and value == {} and isinstance(value, dict):
         return
-    remove_below(leaves, path)
+    for other in below:
+        del leaves[other]
     leaves[path] = value
 
 
-def unset(leaves: Leaves, rule: Unset) -> None:
-    """Take away what the rule's pattern names, wherever it matches."""
-    matched = {pointer(*keys_of(path)[: len(rule.pattern)]) for path in leaves if under_pattern(path, rule.pattern)}
-    for path in sorted(matched):
-        remove_below(leaves, path)
-        parent = path.rpartition("/")[0]
-        if rule.keeps_shell and parent:
-            put(leaves, parent, {})
+def _put_many(leaves: Leaves, patch: Mapping[str, JsonValue]) -> None:
+    """`put` for each leaf of a large patch: only where something may stand below one is there any looking for it."""
+    inner = {above for path in leaves for above in ancestors(path)}
+    for path, value in patch.items():
+        if path in inner:
+            put(leaves, path, value)
+        else:
+            for above in ancestors(path):
+                leaves.pop(above, None)
+            leaves[path] = value
+        inner.update(ancestors(path))
 
 
 _PatternTree = dict[str | None, "_PatternTree"]
 """Patterns by their segments; one that ends here has nothing below it."""
 
 
-@lru_cache(maxsize=256)
 def _pattern_tree(rules: tuple[Unset, ...]) -> _PatternTree:
-    """Many patterns as one: a dialect that replaces what it knows of a set names some thirty of them, each time the same."""
+    """Many patterns as one."""
     root: _PatternTree = {}
     for rule in sorted(rules, key=lambda rule: len(rule.pattern)):
         node = root
@@ -119,6 +137,17 @@ def _pattern_tree(rules: tuple[Unset, ...]) -> _PatternTree:
                 break  # A shorter pattern already takes all of this away.
             node = node.setdefault(segment, {})
     return root
+
+
+_remembered_tree = lru_cache(maxsize=256)(_pattern_tree)
+"""A dialect that replaces what it knows of a set names some thirty patterns, each time the same."""
+
+
+def _without(before: Mapping[str, JsonValue], rules: tuple[Unset, ...]) -> Leaves:
+    if any(not rule.pattern for rule in rules):
+        return {}
+    tree = _remembered_tree(rules) if len(rules) <= REMEMBERED_PATTERNS_MAX else _pattern_tree(rules)
+    return {path: value for path, value in before.items() if not _is_named(tree, keys_of(path))}
 
 
 def _is_named(tree: _PatternTree, keys: Sequence[str]) -> bool:
@@ -134,15 +163,12 @@ def _is_named(tree: _PatternTree, keys: Sequence[str]) -> bool:
 def merged(before: Mapping[str, JsonValue], patch: Mapping[str, JsonValue], unsets: Iterable[Unset]) -> Leaves:
     """`before` after the unsets and then the patch."""
     rules = tuple(unsets)
-    if before and rules and not any(rule.keeps_shell for rule in rules):
-        tree = _pattern_tree(rules)
-        leaves = {path: value for path, value in before.items() if not _is_named(tree, keys_of(path))}
+    leaves = _without(before, rules) if before and rules else dict(before)
+    if len(patch) > LARGE_PATCH:
+        _put_many(leaves, patch)
     else:
-        leaves = dict(before)
-        for rule in rules:
-            unset(leaves, rule)
-    for path, value in patch.items():
-        put(leaves, path, value)
+        for path, value in patch.items():
+            put(leaves, path, value)
     return leaves
 
 

@@ -123,8 +123,8 @@ def touches_every_item(body: Body) -> bool:
 def patched(before: Mapping[str, object], patch: Patch) -> Leaves:
     """A set after a merge: rules are spelled out first, then unsets, then what is written."""
     leaves: Leaves = dict(before)  # type: ignore[arg-type]
-    for path in patch.spell_out:
-        spell_out(leaves, path, has_condition=f"{path}/condition" in patch.leaves)
+    if patch.spell_out:
+        spell_out(leaves, patch.spell_out, patch.leaves)
     return merged(leaves, patch.leaves, patch.unsets) if patch.unsets or patch.leaves else leaves
 
 

@@ -59,11 +59,3 @@ def parse_pattern(text: str) -> Pattern:
 def format_pattern(pattern: Pattern) -> str:
     """The inverse of `parse_pattern`."""
     return "".join("/" + ("*" if key is None else escape(key).replace("*", "~2")) for key in pattern)
-
-
-def under_pattern(text: str, pattern: Pattern) -> bool:
-    """Whether `text` is what the pattern names, or lies below it."""
-    keys = keys_of(text)
-    return len(keys) >= len(pattern) and all(
-        wanted is None or wanted == key for wanted, key in zip(pattern, keys, strict=False)
-    )

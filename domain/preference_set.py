@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from domain.document import Leaves, Unset, unflatten
+from domain.document import Leaves, Unset, merge_patch, unflatten
 from domain.holder import HolderKind
 from domain.identifier import check_text
 from domain.invalid import Invalid
@@ -33,14 +33,17 @@ class _PatchBuilder:
     unsets: list[Unset] = field(default_factory=list)
     spell_out: list[str] = field(default_factory=list)
 
-    def unset(self, *keys: str, keeps_shell: bool = False) -> None:
-        self.unsets.append(Unset(tuple(keys), keeps_shell))
+    def unset(self, *keys: str) -> None:
+        self.unsets.append(Unset(keys))
+
+    def finished(self) -> Patch:
+        _check_count(len(self.leaves) + len(self.unsets))
+        return Patch(self.leaves, tuple(self.unsets), tuple(self.spell_out))
 
 
-def _check_size(leaves: Leaves) -> Leaves:
-    if len(leaves) > LEAVES_MAX:
-        raise Invalid("", f"the set has {len(leaves)} values; at most {LEAVES_MAX} are allowed")
-    return leaves
+def _check_count(count: int) -> None:
+    if count > LEAVES_MAX:
+        raise Invalid("", f"there are {count} values; at most {LEAVES_MAX} are allowed")
 
 
 def parse_preference_set(tree: JsonValue) -> Leaves:
@@ -54,7 +57,8 @@ def parse_preference_set(tree: JsonValue) -> Leaves:
         leaves.update(_scope_leaves(check_object(rules, f"/{scope}", f"{scope}"), scope))
     leaves.update(_set_members(members))
     leaves.update(rule_leaves(_without_set_members(members), ""))
-    return _check_size(leaves)
+    _check_count(len(leaves))
+    return leaves
 
 
 def _scope_leaves(rules: Mapping[str, JsonValue], scope: str) -> Leaves:
@@ -114,7 +118,7 @@ def parse_preference_patch(tree: JsonValue) -> Patch:
             rest[name] = value
     patch.leaves.update(_set_members(rest))
     _patch_rule(patch, _without_set_members(rest), ())
-    return Patch(_check_size(patch.leaves), tuple(patch.unsets), tuple(patch.spell_out))
+    return patch.finished()
 
 
 def _check_member(name: str) -> None:
@@ -123,49 +127,43 @@ def _check_member(name: str) -> None:
 
 
 def _patch_scope(patch: _PatchBuilder, scope: str, rules: Mapping[str, JsonValue]) -> None:
-    if not rules:
+    if all(rule is None for rule in rules.values()):
         patch.leaves[f"/{scope}"] = {}
     for key, rule in rules.items():
         path = f"/{scope}/{escape(key)}"
         check_text(key, path, f"a key of {scope}")
         if rule is None:
-            patch.unset(scope, key, keeps_shell=True)
+            patch.unset(scope, key)
         elif isinstance(rule, bool):
             for member in STRUCTURE:
                 patch.unset(scope, key, member)
             patch.leaves[f"{path}/enabled"] = rule
         else:
-            members = check_object(rule, path, "a rule")
-            _patch_rule(patch, members, (scope, key))
-            if not members:
-                patch.leaves[path] = {}
+            _patch_rule(patch, check_object(rule, path, "a rule"), (scope, key))
 
 
 def _patch_rule(patch: _PatchBuilder, members: Mapping[str, JsonValue], keys: tuple[str, ...]) -> None:
     path = "".join(f"/{escape(key)}" for key in keys)
+    kept = members.get("kept")
+    if isinstance(kept, dict):
+        members = {name: value for name, value in members.items() if name != "kept"}
+        kept_leaves, kept_unsets = merge_patch(kept, *keys, "kept")
+        patch.leaves.update(kept_leaves)
+        patch.unsets += kept_unsets
     leaves = rule_leaves(members, path)
     patch.leaves.update(leaves)
     for name, value in members.items():
         stored_name = "condition" if name == "conditions" else name
         if value is None:
-            patch.unset(*keys, stored_name, keeps_shell=True)
+            patch.unset(*keys, stored_name)
         elif isinstance(value, dict) and stored_name in ("channel_types", "channels", "layering"):
             for key, choice in value.items():
                 if choice is None:
-                    patch.unset(*keys, stored_name, key, keeps_shell=True)
-        elif stored_name == "kept" and isinstance(value, dict):
-            _unset_nulls(patch, value, (*keys, "kept"))
+                    patch.unset(*keys, stored_name, key)
+    if keys and not leaves and not isinstance(kept, dict):
+        patch.leaves[path] = {}
     if keys and "enabled" not in members and speaks_in_structure(leaves, path):
         patch.spell_out.append(path)
-
-
-def _unset_nulls(patch: _PatchBuilder, tree: Mapping[str, JsonValue], keys: tuple[str, ...]) -> None:
-    for key, value in tree.items():
-        if value is None:
-            patch.leaves.pop("".join(f"/{escape(part)}" for part in (*keys, key)), None)
-            patch.unset(*keys, key, keeps_shell=True)
-        elif isinstance(value, dict):
-            _unset_nulls(patch, value, (*keys, key))
 
 
 def speaks_in_structure(leaves: Mapping[str, JsonValue], rule_path: str) -> bool:

@@ -5,7 +5,7 @@ A rule's members, below the rule's own path: `/enabled`, `/condition`, `/channel
 channel type) and a condition are leaves: they are replaced whole.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Container, Iterable, Mapping
 
 from domain.channel import CHANNEL_TYPES, check_channel_type
 from domain.condition import check_conditions
@@ -14,7 +14,7 @@ from domain.identifier import check_text
 from domain.invalid import Invalid
 from domain.json_logic import check_logic
 from domain.json_value import JsonValue
-from domain.pointer import escape
+from domain.pointer import ancestors, escape
 
 STRUCTURE = ("condition", "channel_types", "channels")
 """The members that a bare boolean speaks against."""
@@ -146,15 +146,24 @@ def rule_leaves(members: Mapping[str, JsonValue], pointer: str) -> Leaves:
     return leaves
 
 
-def spell_out(leaves: Leaves, rule_path: str, *, has_condition: bool) -> None:
-    """Turn a stored boolean into the choices it stood for, before a structure is written beside it.
+def spell_out(leaves: Leaves, rule_paths: Iterable[str], written: Container[str]) -> None:
+    """Turn stored booleans into the choices they stood for, before a structure is written beside them.
 
-    A stored true goes: absent says the same. A stored false becomes false for every channel type that the rule does
-    not name, so that the new structure can't undo an opt-out it does not speak of; a condition replaces it.
+    A stored true goes: absent says the same. A stored false becomes false for every channel type, and for every channel
+    that the rule names, whatever stood there: the new structure can't undo an opt-out that it does not speak of. A
+    condition among the paths `written` takes the boolean's whole place.
     """
-    enabled = leaves.pop(f"{rule_path}/enabled", None)
-    if enabled is not False or has_condition:
+    off = [
+        path for path in rule_paths if leaves.pop(f"{path}/enabled", None) is False and f"{path}/condition" not in written
+    ]
+    if not off:
         return
-    leaves.pop(f"{rule_path}/channel_types", None)
-    for channel_type in CHANNEL_TYPES:
-        leaves.setdefault(f"{rule_path}/channel_types/{channel_type}", False)
+    types, channels = {f"{path}/channel_types" for path in off}, {f"{path}/channels" for path in off}
+    for leaf in [*leaves]:
+        if leaf in types or not types.isdisjoint(ancestors(leaf)):
+            del leaves[leaf]
+        elif not channels.isdisjoint(ancestors(leaf)):
+            leaves[leaf] = False
+    for rule_path in off:
+        for channel_type in CHANNEL_TYPES:
+            leaves[f"{rule_path}/channel_types/{channel_type}"] = False

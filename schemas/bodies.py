@@ -1,7 +1,8 @@
 """Event bodies between the domain and the branches of the Avro body union."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
+from uuid import UUID
 
 from domain.catalogue import EntryKind
 from domain.document import Leaves, Unset, flatten, unflatten
@@ -35,6 +36,8 @@ from domain.preference_set import Patch
 from schemas.free_json import from_avro, to_avro
 from schemas.preference_set import Record, rule_from_avro, rule_to_avro, set_from_avro, set_to_avro
 
+GENERATION_MAX = 65_535
+"""What a position has room for."""
 
 _KINDS = {kind.name: kind for kind in HolderKind}
 
@@ -50,11 +53,11 @@ def holder_from_avro(record: Record) -> Holder:
 
 
 def _unsets_to_avro(unsets: tuple[Unset, ...]) -> list[Record]:
-    return [{"path": list(rule.pattern), "keeps_shell": rule.keeps_shell} for rule in unsets]
+    return [{"path": list(rule.pattern)} for rule in unsets]
 
 
 def _unsets_from_avro(records: list[Record]) -> tuple[Unset, ...]:
-    return tuple(Unset(tuple(record["path"]), record["keeps_shell"]) for record in records)
+    return tuple(Unset(tuple(record["path"])) for record in records)
 
 
 _DOCUMENT_RULES = {"resource_default": "/defaults/resource", "user_default": "/defaults/user", "default": "/default"}
@@ -117,14 +120,10 @@ _ENCODERS: dict[type, Callable[[Any], Record]] = {
     PreferenceSetDeleted: lambda _: {},
     HolderDescribed: lambda body: {"replaces": body.replaces, "unset": _unsets_to_avro(body.patch.unsets)},
     HolderForgotten: lambda body: {"suppress": body.suppress.upper()},
-    SetsAdopted: lambda body: {
-        "source": holder_to_avro(body.source),
-        "sets": {str(set_id): set_to_avro(leaves) for set_id, leaves in body.sets},
-    },
+    SetsAdopted: lambda body: {"sets": {str(set_id): set_to_avro(leaves) for set_id, leaves in body.sets}},
     BulkRequested: lambda body: {
         "bulk_id": body.bulk_id,
         "operation": body.operation,
-        "holders": [holder_to_avro(holder) for holder in body.holders],
         "set_id": str(body.set_id),
         "set": set_to_avro(body.leaves),
     },
@@ -141,11 +140,24 @@ _ENCODERS: dict[type, Callable[[Any], Record]] = {
 
 
 def body_to_avro(body: Body) -> Record:
-    """The record of a body, without the name of its branch."""
+    """The record of a body, without the name of its branch, and without what is personal in it."""
     return _ENCODERS.get(type(body), _fields)(body)
 
 
-def _merged(record: Record, set_id: SetId | None, _: Mapping[str, JsonValue]) -> Body:
+def personal_to_avro(body: Body) -> Record:
+    """What is personal in a body: members of the `Personal` record."""
+    match body:
+        case HolderDescribed():
+            return {"properties": {key: to_avro(value) for key, value in unflatten(body.patch.leaves).items()}}
+        case SetsAdopted():
+            return {"others": [holder_to_avro(body.source)]}
+        case BulkRequested():
+            return {"others": [holder_to_avro(holder) for holder in body.holders]}
+        case _:
+            return {}
+
+
+def _merged(record: Record, set_id: SetId | None, _: Record) -> Body:
     patch = Patch(set_from_avro(record["set"]), _unsets_from_avro(record["unset"]), tuple(record["spell_out"]))
     return PreferenceSetMerged(_known(set_id), patch)
 
@@ -156,28 +168,38 @@ def _known(set_id: SetId | None) -> SetId:
     return set_id
 
 
-def _described(record: Record, _: SetId | None, properties: Mapping[str, JsonValue]) -> Body:
+def _described(record: Record, _: SetId | None, personal: Record) -> Body:
+    properties = {key: from_avro(value) for key, value in (personal["properties"] or {}).items()}
     return HolderDescribed(Patch(flatten(properties), _unsets_from_avro(record["unset"])), record["replaces"])
 
 
-def _adopted(record: Record) -> Body:
+def _adopted(record: Record, _: SetId | None, personal: Record) -> Body:
+    (source,) = personal["others"] or []
     return SetsAdopted(
-        holder_from_avro(record["source"]),
+        holder_from_avro(source),
         tuple((parse_set_id(set_id), set_from_avro(leaves)) for set_id, leaves in record["sets"].items()),
     )
 
 
-def _bulk_requested(record: Record) -> Body:
+def _bulk_requested(record: Record, _: SetId | None, personal: Record) -> Body:
     return BulkRequested(
         record["bulk_id"],
         record["operation"],
-        tuple(map(holder_from_avro, record["holders"])),
+        tuple(map(holder_from_avro, personal["others"] or [])),
         parse_set_id(record["set_id"]),
         set_from_avro(record["set"]),
     )
 
 
-_Decoder = Callable[[Record, SetId | None, Mapping[str, JsonValue]], Body]
+def _ledger_opened(record: Record) -> Body:
+    if not 0 < record["generation"] <= GENERATION_MAX:
+        raise ValueError(f"a ledger's generation is 1 to {GENERATION_MAX}")
+    ledger_id = str(UUID(record["ledger_id"]))
+    return LedgerOpened(ledger_id, record["generation"], record["created_at"], record["secret_check"])
+
+
+_Decoder = Callable[[Record, SetId | None, Record], Body]
+"""Takes the body's record, the set that the event names, and the `Personal` record."""
 
 _DECODERS: dict[str, _Decoder] = {
     "PreferenceSetMerged": _merged,
@@ -185,8 +207,8 @@ _DECODERS: dict[str, _Decoder] = {
     "PreferenceSetDeleted": lambda _, set_id, __: PreferenceSetDeleted(_known(set_id)),
     "HolderDescribed": _described,
     "HolderForgotten": lambda record, _, __: HolderForgotten(record["suppress"].lower()),
-    "SetsAdopted": lambda record, _, __: _adopted(record),
-    "BulkRequested": lambda record, _, __: _bulk_requested(record),
+    "SetsAdopted": _adopted,
+    "BulkRequested": _bulk_requested,
     "BulkFinished": lambda record, _, __: BulkFinished(**record),
     "PolicySet": lambda record, _, __: PolicySet({f"/{name}": value for name, value in record.items()}),
     "ApiKeyIssued": lambda record, _, __: ApiKeyIssued(
@@ -205,9 +227,7 @@ _DECODERS: dict[str, _Decoder] = {
     ),
     "ParkedDiscarded": lambda record, _, __: ParkedDiscarded(**record),
     "RecordSkipped": lambda record, _, __: RecordSkipped(**record),
-    "LedgerOpened": lambda record, _, __: LedgerOpened(
-        record["ledger_id"], record["generation"], record["created_at"], record["secret_check"]
-    ),
+    "LedgerOpened": lambda record, _, __: _ledger_opened(record),
     "LedgerSealed": lambda record, _, __: LedgerSealed(**record),
 }
 
@@ -226,7 +246,10 @@ for _kind in EntryKind:
 BODY_TYPES: frozenset[str] = frozenset(_DECODERS)
 """The names of every body that this release reads."""
 
+BODIES_OF_A_SET: frozenset[str] = frozenset({"PreferenceSetReplaced", "PreferenceSetMerged", "PreferenceSetDeleted"})
+"""Those that are about the preference set that their event names."""
 
-def body_from_avro(type_: str, record: Record, set_id: SetId | None, properties: Mapping[str, JsonValue]) -> Body:
-    """The body of the branch named `type_`. Raises KeyError, TypeError, ValueError when it is not what it says."""
-    return _DECODERS[type_](record, set_id, properties)
+
+def body_from_avro(type_: str, record: Record, set_id: SetId | None, personal: Record) -> Body:
+    """The body of the branch named `type_`. Raises LookupError or ValueError when it is not what it says."""
+    return _DECODERS[type_](record, set_id, personal)

@@ -3,23 +3,40 @@
 A record explains itself without a registry, for as long as the released schemas are kept with the code.
 """
 
-import hashlib
+import hmac
 import io
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
-from fastavro import parse_schema, schemaless_reader, schemaless_writer
+import msgspec
+from fastavro import schemaless_reader, schemaless_writer
+from fastavro._read_common import SchemaResolutionError
+from fastavro._read_py import schemaless_reader as careful_reader
 
-from domain.document import unflatten
-from domain.event import Body, Event, HolderDescribed, Notice, Provenance, item_of, set_item, type_of
+from domain.event import Body, Event, Notice, Provenance, item_of, set_item, type_of
 from domain.holder import Holder, parse_set_id
-from schemas.bodies import body_from_avro, body_to_avro, holder_from_avro, holder_to_avro
+from schemas.bodies import (
+    BODIES_OF_A_SET,
+    body_from_avro,
+    body_to_avro,
+    holder_from_avro,
+    holder_to_avro,
+    personal_to_avro,
+)
 from schemas.free_json import from_avro, to_avro
-from schemas.released import newest, released, without_logical_types
+from schemas.released import Released, newest, released
 
 MARKER = b"\xc3\x01"
 HEADER_LENGTH = 10
+FINGERPRINT_LENGTH = 16
+OCCURRED_AT_MIN, OCCURRED_AT_MAX = -62_135_596_800_000, 253_402_300_799_999
+"""Unix milliseconds of the years 1 and 9999, the first and the last that RFC 3339 can write."""
+MARKS_MAX = 1_000
+_LIST_MARK, _MAP_MARK = b"\x0a", b"\x0c"
+
+_UNREADABLE = (ValueError, LookupError, EOFError, OverflowError, RecursionError, SchemaResolutionError)
+_content = msgspec.json.Encoder(order="sorted").encode
 
 
 class Undecodable(ValueError):
@@ -36,6 +53,9 @@ class Draft:
 
     event_id: bytes
     stream: bytes
+    content_key: bytes
+    """A secret of the ledger: with it, what an event says is told from what another one says."""
+
     holder: Holder
     body: Body
     occurred_at_milliseconds: int
@@ -45,44 +65,9 @@ class Draft:
     causation_id: str | None = None
 
 
-@cache
-def _parts() -> tuple[Any, Any]:
-    """The newest schema cut in two: a record of what stands before the body, and a record of the body.
-
-    Avro writes a record as its fields one after the other, so the two halves make the whole; and the fingerprint, which
-    stands in the first, can be taken from the bytes of the second.
-    """
-    source = newest().source
-    head_fields = [field for field in source["fields"] if field["name"] != "body"]
-    body_field = next(field for field in source["fields"] if field["name"] == "body")
-    names: dict[str, Any] = {}
-    head = parse_schema(without_logical_types({**source, "fields": head_fields}), named_schemas=names)
-    body = {"type": "record", "name": "EventBody", "namespace": source["namespace"], "fields": [body_field]}
-    return head, parse_schema(without_logical_types(body), named_schemas=names)
-
-
-def _encode(schema: Any, value: Any) -> bytes:
-    out = io.BytesIO()
-    schemaless_writer(out, schema, value)
-    return out.getvalue()
-
-
 def _set_name(body: Body) -> str | None:
     item = item_of(body)
     return item.removeprefix("set:") if item is not None and item.startswith("set:") else None
-
-
-def _personal(draft: Draft) -> dict[str, Any]:
-    provenance = draft.provenance
-    properties = unflatten(draft.body.patch.leaves) if isinstance(draft.body, HolderDescribed) else None
-    return {
-        "holder": holder_to_avro(draft.holder),
-        "actor": provenance.actor,
-        "method": provenance.method,
-        "reason": provenance.reason,
-        "evidence": {key: to_avro(value) for key, value in provenance.evidence.items()} or None,
-        "properties": None if properties is None else {key: to_avro(value) for key, value in properties.items()},
-    }
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,36 +79,42 @@ class Encoded:
 
 
 def encode(draft: Draft) -> Encoded:
-    """The record of an event. Raises Invalid for a number that Avro can't hold."""
-    head_schema, body_schema = _parts()
-    body = _encode(body_schema, {"body": (f"prefledger.{type_of(draft.body)}", body_to_avro(draft.body))})
-    personal = _personal(draft)
+    """The record of an event. Raises Invalid for free JSON that the log does not take."""
+    type_, set_name = type_of(draft.body), _set_name(draft.body)
+    body, of_body = body_to_avro(draft.body), personal_to_avro(draft.body)
     provenance = draft.provenance
-    fingerprint = _fingerprint(draft, body, personal["properties"])
-    head = {
+    notice = provenance.notice
+    said = [type_, set_name, draft.expected_version, body, of_body]
+    fingerprint = hmac.digest(draft.content_key, _content(said), "sha256")[:FINGERPRINT_LENGTH]
+    record = {
         "event_id": draft.event_id,
-        "type": type_of(draft.body),
+        "type": type_,
         "stream": draft.stream,
-        "set": _set_name(draft.body),
+        "set": set_name,
         "expected_version": draft.expected_version,
         "fingerprint": fingerprint,
         "occurred_at": draft.occurred_at_milliseconds,
         "correlation_id": draft.correlation_id,
         "causation_id": draft.causation_id,
-        "notice": None
-        if provenance.notice is None
-        else {"id": provenance.notice.id, "version": provenance.notice.version, "locale": provenance.notice.locale},
+        "notice": None if notice is None else {"id": notice.id, "version": notice.version, "locale": notice.locale},
         "legal_basis": provenance.legal_basis,
-        "personal": ("prefledger.Personal", personal),
+        "personal": (
+            "prefledger.Personal",
+            {
+                "holder": holder_to_avro(draft.holder),
+                "actor": provenance.actor,
+                "method": provenance.method,
+                "reason": provenance.reason,
+                "evidence": {key: to_avro(value) for key, value in provenance.evidence.items()} or None,
+                **of_body,
+            },
+        ),
+        "body": (f"prefledger.{type_}", body),
     }
-    return Encoded(MARKER + newest().fingerprint + _encode(head_schema, head) + body, fingerprint)
-
-
-def _fingerprint(draft: Draft, body: bytes, properties: object) -> bytes:
-    """What the event says, without when and by whom: sending it again must come out the same."""
-    digest = hashlib.sha256(body)
-    digest.update(f"\0{draft.holder}\0{_set_name(draft.body)}\0{draft.expected_version}\0{properties}".encode())
-    return digest.digest()[:16]
+    out = io.BytesIO()
+    out.write(MARKER + newest().fingerprint)
+    schemaless_writer(out, newest().parsed, record)
+    return Encoded(out.getvalue(), fingerprint)
 
 
 def decode(value: bytes) -> Event:
@@ -136,30 +127,42 @@ def decode(value: bytes) -> Event:
             f"the record was written with schema {value[2:HEADER_LENGTH].hex()}, which this release does not know; "
             "upgrade this node"
         )
+    try:
+        record = _read(value, schema)
+    except _UNREADABLE as error:
+        raise Undecodable(f"the record can't be read: {type(error).__name__}") from error
+    if "holder" not in record["personal"]:
+        raise UnknownSchema("the record's personal part is sealed, which this release can't read; upgrade this node")
+    try:
+        return _event(record)
+    except (ValueError, LookupError) as error:
+        raise Undecodable(f"the record is not what it says it is: {type(error).__name__}") from error
+
+
+def _read(value: bytes, schema: Released) -> Any:
     stream = io.BytesIO(value)
     stream.seek(HEADER_LENGTH)
-    try:
-        record: Any = schemaless_reader(stream, schema.parsed, newest().parsed if schema.name != newest().name else None)
-        if stream.tell() != len(value):
-            raise Undecodable("the record goes on after its event")
-        return _event(record)
-    except Undecodable:
-        raise
-    except (ValueError, KeyError, TypeError, IndexError, EOFError, AttributeError, OverflowError, MemoryError) as error:
-        raise Undecodable(f"the record can't be read: {type(error).__name__}") from error
+    # Every level of free JSON has its list's or map's mark. Few marks can't nest deep; where there are many, the reader
+    # is the slower one that stops at a depth: the compiled one would overflow the stack and take the process with it.
+    marks = value.count(_LIST_MARK) + value.count(_MAP_MARK) if len(value) > 2 * MARKS_MAX else 0
+    read = schemaless_reader if marks <= MARKS_MAX else careful_reader
+    record = read(stream, schema.parsed, newest().parsed if schema.name != newest().name else None)
+    if stream.tell() != len(value):
+        raise ValueError("the record goes on after its event")
+    return record
 
 
 def _event(record: dict[str, Any]) -> Event:
-    personal = record["personal"]
-    if "holder" not in personal:
-        raise Undecodable("the record's personal part is sealed, which no release writes yet")
+    type_, personal, notice = record["type"], record["personal"], record["notice"]
+    if record["body"].keys() != _members()[type_]:
+        raise ValueError("the body is not of the type that the record names")
+    if not OCCURRED_AT_MIN <= record["occurred_at"] <= OCCURRED_AT_MAX:
+        raise ValueError("no calendar has the instant at which the event is said to have occurred")
     set_id = parse_set_id(record["set"]) if record["set"] is not None else None
-    properties = personal["properties"]
-    if properties:
-        properties = {key: from_avro(value) for key, value in properties.items()}
+    if set_id is not None and type_ not in BODIES_OF_A_SET:
+        raise ValueError("the record names a set, and its body is about none")
+    body = body_from_avro(type_, record["body"], set_id, personal)
     evidence = personal["evidence"]
-    notice = record["notice"]
-    body = body_from_avro(record["type"], record["body"], set_id, properties or {})
     return Event(
         event_id=record["event_id"],
         stream=record["stream"],
@@ -180,3 +183,10 @@ def _event(record: dict[str, Any]) -> Event:
         correlation_id=record["correlation_id"],
         causation_id=record["causation_id"],
     )
+
+
+@cache
+def _members() -> dict[str, frozenset[str]]:
+    """The members of each body's record, by its type."""
+    (body,) = (field for field in newest().source["fields"] if field["name"] == "body")
+    return {branch["name"]: frozenset(field["name"] for field in branch["fields"]) for branch in body["type"]}

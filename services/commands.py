@@ -1,10 +1,9 @@
 """Commands: what may be said to the ledger, checked as strictly as can be, made into events."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 from domain.catalogue import EntryKind, parse_entry, parse_policy
-from domain.document import Leaves, Unset, flatten
+from domain.document import Leaves, flatten, merge_patch
 from domain.event import (
     SUPPRESS,
     ApiKeyIssued,
@@ -53,6 +52,7 @@ def draft_of(ledger: Ledger, holder: Holder, body: Body, request: Request) -> Dr
     return Draft(
         event_id=request.event_id or new_event_id(),
         stream=ledger.secrets.stream_key(holder),
+        content_key=ledger.secrets.content_key,
         holder=holder,
         body=body,
         occurred_at_milliseconds=(
@@ -107,19 +107,9 @@ def describe_more(tree: JsonValue) -> Body:
 
 def describe_partly(tree: JsonValue) -> Body:
     """A JSON Merge Patch of the holder's properties: null unsets. Raises Invalid."""
-    properties = check_object(tree, "", "the properties")
-    unsets: list[Unset] = []
-    leaves: Leaves = {path: value for path, value in _properties(tree).items() if value is not None}
-    _collect_nulls(properties, (), unsets)
+    _properties(tree)
+    leaves, unsets = merge_patch(check_object(tree, "", "the properties"))
     return HolderDescribed(Patch(leaves, tuple(unsets)))
-
-
-def _collect_nulls(tree: Mapping[str, JsonValue], keys: tuple[str, ...], unsets: list[Unset]) -> None:
-    for key, value in tree.items():
-        if value is None:
-            unsets.append(Unset((*keys, key), keeps_shell=True))
-        elif isinstance(value, dict):
-            _collect_nulls(value, (*keys, key), unsets)
 
 
 def _properties(tree: JsonValue) -> Leaves:

@@ -115,6 +115,7 @@ class Ledger:
             event_id=new_event_id(),
             stream=self.environment_stream,
             content_key=self.secrets.content_key,
+            content_key=self.secrets.content_key,
             holder=ENVIRONMENT,
             body=LedgerOpened(str(uuid4()), 1, now_milliseconds(), self.secrets.check),
             occurred_at_milliseconds=now_milliseconds(),
