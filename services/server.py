@@ -17,6 +17,7 @@ from domain.holder import ENVIRONMENT
 from services.bootstrap import Node, build_node
 from services.commands import Request, draft_of
 from services.http.app import create_app
+from services.http.protocol import protocol_with
 from services.keys import Scope, new_key
 from services.ledger import Ledger
 from services.settings import Settings
@@ -79,7 +80,7 @@ async def _serve(
 ) -> None:
     config = uvicorn.Config(
         create_app(node.ledgers, settings),
-        http="httptools",
+        http=protocol_with(settings.body_timeout_seconds),
         lifespan="off",
         log_config=None,
         access_log=False,

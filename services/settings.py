@@ -11,6 +11,7 @@ PREFIX = "PREFLEDGER_"
 HIDDEN = "(hidden)"
 SECRET_CHARACTERS_MIN = 32
 ADMIN_KEY_CHARACTERS_MIN = 20
+ADMIN_KEY_CHARACTERS_MAX = 512
 
 
 class SettingsInvalid(Exception):
@@ -89,7 +90,9 @@ class Settings:
         secret=True, of_file=True,
     )  # fmt: skip
     body_bytes_max: int = setting(2 * 1024 * 1024, _integer, "The largest request body.")
-    body_timeout_seconds: float = setting(30.0, _seconds, "How long a request's body may take to arrive.")
+    body_timeout_seconds: float = setting(
+        30.0, _seconds, "How long a request's headers, and then its body, may take to come."
+    )
     wait_seconds: float = setting(5.0, _seconds, "How long a request waits for the projection to reach a position.")
     append_timeout_seconds: float = setting(10.0, _seconds, "How long an append may take before it is unknown.")
     lag_records_max: int = setting(10_000, _integer, "How far behind the log's end a node may be and still append.")
@@ -169,10 +172,19 @@ def _check(settings: Settings) -> None:
         raise SettingsInvalid(
             f"{PREFIX}ADMIN_KEY has fewer than {ADMIN_KEY_CHARACTERS_MIN} characters, which is only allowed on loopback"
         )
+    if admin_key is not None and not _fits_header(admin_key):
+        raise SettingsInvalid(
+            f"{PREFIX}ADMIN_KEY can't be sent in a header: use letters, digits and signs of ASCII, "
+            f"at most {ADMIN_KEY_CHARACTERS_MAX} of them"
+        )
     if not 0 <= settings.port <= 65535:
         raise SettingsInvalid(f"{PREFIX}PORT is {settings.port}; a port is between 0 and 65535")
     if settings.log_level not in ("debug", "info", "warning", "error"):
         raise SettingsInvalid(f"{PREFIX}LOG_LEVEL is {settings.log_level!r}: must be debug, info, warning or error")
+
+
+def _fits_header(key: str) -> bool:
+    return len(key) <= ADMIN_KEY_CHARACTERS_MAX and key.isascii() and key.isprintable() and key == key.strip()
 
 
 def is_loopback(host: str) -> bool:

@@ -23,6 +23,7 @@ PROBLEMS: dict[str, tuple[int, str]] = {
     "conflict": (409, "The request does not fit what is going on"),
     "version-mismatch": (412, "The set has another version"),
     "too-large": (413, "The body is too large"),
+    "head-too-large": (431, "The headers are too large"),
     "invalid": (422, "A value is not allowed"),
     "event-id-reused": (422, "The event id or Idempotency-Key was used for something else"),
     "unprocessable": (422, "The request says something that can't be"),
