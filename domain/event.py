@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from typing import ClassVar, Literal
 
 from domain.catalogue import EntryKind
-from domain.document import Leaves
+from domain.document import Leaves, Unset
 from domain.holder import Holder, SetId
 from domain.json_value import JsonValue
 from domain.preference_set import Patch
@@ -74,14 +74,29 @@ class SetsAdopted:
 
 
 @dataclass(frozen=True, slots=True)
+class BulkRow:
+    """What a bulk operation says of one holder. Properties are written over those it has; None: none are."""
+
+    properties: Leaves | None = None
+    sets: tuple[tuple[SetId, Patch], ...] = ()
+    forgotten: Suppress | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class BulkRequested:
-    """One operation on many holders, all named before the first of them is touched."""
+    """One operation on many holders, all named before the first of them is touched.
+
+    Without rows the same merge of the same set is meant for each holder; else there is a row for each.
+    """
 
     bulk_id: str
     operation: str
     holders: tuple[Holder, ...]
     set_id: SetId
     leaves: Leaves
+    unsets: tuple[Unset, ...] = ()
+    spell_out: tuple[str, ...] = ()
+    rows: tuple[BulkRow, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

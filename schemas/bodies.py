@@ -7,11 +7,13 @@ from uuid import UUID
 from domain.catalogue import EntryKind
 from domain.document import Leaves, Unset, flatten, unflatten
 from domain.event import (
+    SUPPRESS,
     ApiKeyIssued,
     ApiKeyRevoked,
     Body,
     BulkFinished,
     BulkRequested,
+    BulkRow,
     EntryDefined,
     EntryRemoved,
     HolderDescribed,
@@ -28,6 +30,7 @@ from domain.event import (
     SetsAdopted,
     SigningKeyAdded,
     SigningKeyRemoved,
+    Suppress,
 )
 from domain.holder import Holder, HolderKind, SetId, parse_set_id
 from domain.json_value import JsonValue
@@ -126,6 +129,9 @@ _ENCODERS: dict[type, Callable[[Any], Record]] = {
         "operation": body.operation,
         "set_id": str(body.set_id),
         "set": set_to_avro(body.leaves),
+        "unset": _unsets_to_avro(body.unsets),
+        "spell_out": list(body.spell_out),
+        "rows": [_row_to_avro(row) for row in body.rows],
     },
     EntryDefined: _entry_to_avro,
     EntryRemoved: lambda body: {"key": body.key},
@@ -152,9 +158,50 @@ def personal_to_avro(body: Body) -> Record:
         case SetsAdopted():
             return {"others": [holder_to_avro(body.source)]}
         case BulkRequested():
-            return {"others": [holder_to_avro(holder) for holder in body.holders]}
+            return {"others": [holder_to_avro(holder) for holder in body.holders], "properties": _row_properties(body)}
         case _:
             return {}
+
+
+def _row_to_avro(row: BulkRow) -> Record:
+    return {
+        "described": row.properties is not None,
+        "sets": [
+            {
+                "set_id": str(set_id),
+                "set": set_to_avro(patch.leaves),
+                "unset": _unsets_to_avro(patch.unsets),
+                "spell_out": list(patch.spell_out),
+            }
+            for set_id, patch in row.sets
+        ],
+        "forgotten": None if row.forgotten is None else row.forgotten.upper(),
+    }
+
+
+def _row_properties(body: BulkRequested) -> Record | None:
+    described = {str(at): row.properties for at, row in enumerate(body.rows) if row.properties is not None}
+    return {at: to_avro(unflatten(leaves)) for at, leaves in described.items()} or None
+
+
+def _row_from_avro(record: Record, at: str, properties: Record) -> BulkRow:
+    described = from_avro(properties[at]) if record["described"] else None
+    return BulkRow(
+        flatten(described) if isinstance(described, dict) else None,
+        tuple(
+            (
+                parse_set_id(one["set_id"]),
+                Patch(set_from_avro(one["set"]), _unsets_from_avro(one["unset"]), tuple(one["spell_out"])),
+            )
+            for one in record["sets"]
+        ),
+        None if record["forgotten"] is None else _suppress(record["forgotten"]),
+    )
+
+
+def _suppress(symbol: str) -> Suppress:
+    """Raises KeyError for a symbol that this release does not know."""
+    return {known.upper(): known for known in SUPPRESS}[symbol]
 
 
 def _merged(record: Record, set_id: SetId | None, _: Record) -> Body:
@@ -188,6 +235,9 @@ def _bulk_requested(record: Record, _: SetId | None, personal: Record) -> Body:
         tuple(map(holder_from_avro, personal["others"] or [])),
         parse_set_id(record["set_id"]),
         set_from_avro(record["set"]),
+        _unsets_from_avro(record["unset"]),
+        tuple(record["spell_out"]),
+        tuple(_row_from_avro(row, str(at), personal["properties"] or {}) for at, row in enumerate(record["rows"])),
     )
 
 

@@ -16,6 +16,7 @@ from projections.projector import Progress, State
 from projections.state import PresentState
 from schemas.codec import Draft, encode
 from schemas.record import NewRecord
+from services.bulk import BulkRunner
 from services.cloud_events import headers_of
 from services.identifiers import new_event_id
 from services.keys import ApiKey, Credential, key_id_of, key_of, matches
@@ -31,6 +32,7 @@ from services.views import Views
 
 START_RETRY_SECONDS = 1.0
 BOUNDS_TIMEOUT_SECONDS = 5.0
+BULK_TAKEOVER_SECONDS = 5.0
 
 log = logging.getLogger(__name__)
 
@@ -60,6 +62,15 @@ class Ledger:
             append_timeout_seconds=settings.append_timeout_seconds,
             wait_seconds=settings.wait_seconds,
         )
+        self.bulk = BulkRunner(
+            environment,
+            secrets,
+            event_log,
+            self.views,
+            self.publisher,
+            # An embedded log has no other node.
+            takeover_seconds=0 if settings.kafka is None else BULK_TAKEOVER_SECONDS,
+        )
         self.environment_stream = secrets.stream_key(ENVIRONMENT)
         self._trouble: str | None = None
         self._task: asyncio.Task[None] | None = None
@@ -86,6 +97,7 @@ class Ledger:
             self._task.cancel()
             with suppress(asyncio.CancelledError):
                 await self._task
+        await self.bulk.stop()
         await self.rebuilder.cancel()
         await self.views.stop()
         await self.log.stop()
@@ -105,6 +117,7 @@ class Ledger:
                 await asyncio.sleep(START_RETRY_SECONDS)
         self._trouble = None
         self.views.start()
+        self.bulk.start()
 
     async def open(self) -> bool:
         """Append the first record if the log is empty; whether it was. Raises LogUnavailable."""
@@ -114,7 +127,6 @@ class Ledger:
         draft = Draft(
             event_id=new_event_id(),
             stream=self.environment_stream,
-            content_key=self.secrets.content_key,
             content_key=self.secrets.content_key,
             holder=ENVIRONMENT,
             body=LedgerOpened(str(uuid4()), 1, now_milliseconds(), self.secrets.check),
