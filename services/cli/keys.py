@@ -10,6 +10,8 @@ from services.cli.options import asks_node, example, json_option
 from services.cli.output import note, show, show_value
 from services.keys import Scope
 
+SCOPES = [scope.value for scope in Scope]
+
 
 @click.group(
     short_help="Issue, list and revoke API keys.",
@@ -21,7 +23,14 @@ def keys() -> None:
 
 @keys.command(name="issue", epilog=example("prefledger keys issue checkout --scope publish --scope read"))
 @click.argument("name")
-@click.option("--scope", "scopes", multiple=True, required=True, type=click.Choice([*Scope]), help="What it may; repeat it.")
+@click.option(
+    "--scope",
+    "scopes",
+    multiple=True,
+    required=True,
+    type=click.Choice([scope.value for scope in Scope]),
+    help="What it may do; repeat it.",
+)
 @click.option("--public", is_flag=True, help="A public key, which may stand in an app; it opens nothing by itself.")
 @json_option
 @asks_node

@@ -32,9 +32,8 @@ def rebuild(client: Client, context: click.Context, cancel: bool, raw: bool) -> 
     if cancel:
         show_value(client.ask("DELETE", "/rebuild").value, raw=raw)
         return
-    progress = client.ask("POST", "/rebuild").value
     try:
-        progress = _watch(client, progress)
+        progress = _watch(client, client.ask("POST", "/rebuild").value)
     except KeyboardInterrupt:
         client.ask("DELETE", "/rebuild")
         note("\nGiven up. The live views were never touched.")

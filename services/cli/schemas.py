@@ -2,6 +2,7 @@
 
 import click
 
+from schemas.compatibility import check_released
 from services.cli.options import example
 from services.cli.output import show_text
 
@@ -14,8 +15,6 @@ def schemas() -> None:
 @schemas.command(epilog=example("prefledger schemas check"))
 def check() -> None:
     """Prove that every schema ever released is unchanged, and that this release reads what each of them wrote."""
-    from schemas.compatibility import check_released
-
     problems = check_released()
     for problem in problems:
         show_text(problem)
