@@ -30,6 +30,8 @@ class Secrets:
         self._seal = AESGCM(self._derive("seal"))
         self.content_key = self._derive("content")
         """What fingerprints of events are made with: without it, nobody can try out what an event may have said."""
+        self.link_key = self._derive("links")
+        """What tokens in links that this service gives out are signed with."""
         self.check = self._derive("check")[:16]
         """What the ledger's first event keeps of the secret: enough to tell another one, nothing to find it by."""
 

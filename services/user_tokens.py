@@ -16,7 +16,7 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 from cryptography.hazmat.primitives.hashes import SHA256
-from cryptography.hazmat.primitives.serialization import load_pem_public_key
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_public_key
 
 from domain.invalid import Invalid
 
@@ -55,6 +55,11 @@ def parse_public_key(pem: object, pointer: str = "/public_key_pem") -> RSAPublic
     if not isinstance(key, RSAPublicKey) or not KEY_BITS_MIN <= key.key_size <= KEY_BITS_MAX:
         raise Invalid(pointer, f"the key must be an RSA key of {KEY_BITS_MIN} to {KEY_BITS_MAX} bits")
     return key
+
+
+def pem_of(key: RSAPublicKey) -> str:
+    """The key in one spelling: SubjectPublicKeyInfo (RFC 5280) in PEM."""
+    return key.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo).decode()
 
 
 def verified_claims(token: str, keys: Mapping[str, SigningKey], now_seconds: float | None = None) -> dict[str, Any]:

@@ -11,14 +11,16 @@ from services.errors import ServiceError
 from services.http.body import AsgiScope, Message, Receive
 from services.http.evaluate import Send, send_json
 from services.http.json_body import MalformedJson
-from services.http.knock import bulk, preferences, recipients, tenants, workflows
+from services.http.knock import bulk, preference_center, preferences, recipients, tenants, workflows
 from services.http.knock.access import enter
 from services.http.knock.errors import UNROUTED, KnockError, refusal
 from services.http.knock.exchange import KnockServices
 from services.http.knock.routing import Answer, Routes
 from services.http.problems import Problem
 
-ROUTES = Routes([*preferences.ROUTES, *recipients.ROUTES, *tenants.ROUTES, *workflows.ROUTES, *bulk.ROUTES])
+ROUTES = Routes(
+    [*preferences.ROUTES, *recipients.ROUTES, *tenants.ROUTES, *workflows.ROUTES, *bulk.ROUTES, *preference_center.ROUTES]
+)
 
 _ALLOWED_HEADERS = (
     "authorization, content-type, accept, idempotency-key, x-knock-user-token, x-knock-client, x-knock-branch, x-request-id"
