@@ -40,6 +40,9 @@ FOLD_VERSION = 1
 REMEMBERED_MILLISECONDS = 7 * 24 * 3600 * 1000
 REMEMBERED_EVENTS = 100
 
+EVENT_ID_REUSED = "event-id-reused"
+"""Why an event is rejected whose id stands for something else. It is not remembered: the id keeps its first meaning."""
+
 
 class Outcome(StrEnum):
     """What became of a record."""
@@ -82,7 +85,7 @@ def judge(
     if remembered is not None and still_remembered(remembered, recorded_at_milliseconds):
         if remembered.fingerprint == event.fingerprint:
             return Verdict(Outcome.DUPLICATE)
-        return Verdict(Outcome.REJECTED, "event-id-reused")
+        return Verdict(Outcome.REJECTED, EVENT_ID_REUSED)
     if sealed:
         return Verdict(Outcome.REJECTED, "ledger-sealed")
     if event.expected_version is not None and event.expected_version != version:

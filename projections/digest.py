@@ -2,7 +2,7 @@
 
 import hashlib
 import sqlite3
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 
 import msgspec
 
@@ -24,25 +24,25 @@ class ViewsDigest:
 def views_digest(connection: sqlite3.Connection) -> ViewsDigest:
     """Sum of the hashes of all logical rows. Reads the whole file; row ids and SQLite's own layout play no part."""
     checkpoint = read_checkpoint(connection)
-    total = 0
+    total = 0 if checkpoint is None else _hash("checkpoint", *(_text(value) for value in astuple(checkpoint)))
     for name, item, version, offset, body in connection.execute(
         "SELECT h.name, i.item, i.version, i.offset, i.body FROM items AS i JOIN holders AS h ON h.id = i.holder_id"
     ):
-        stored = decode_item(body)
-        value = logical_value(stored.leaves, stored.sources, stored.events)
-        total += _hash("item", name, item, version, offset, value)
+        total += _hash("item", name, item, version, offset, _logical(body))
     for row in connection.execute(
         "SELECT h.offset, o.name, h.sequence, h.item, h.type, hex(h.event_id), hex(h.fingerprint), h.occurred_at, "
         "h.recorded_at, h.outcome, h.why, h.version, h.position, h.detail FROM history AS h "
         "LEFT JOIN holders AS o ON o.id = h.holder_id"
     ):
         total += _hash("history", *row)
-    for row in connection.execute("SELECT name, kind, sequence, snapshot_offset, forgotten_offset FROM holders"):
-        total += _hash("holder", *row)
     for row in connection.execute(
-        "SELECT h.name, s.item, s.offset, s.version FROM snapshots AS s JOIN holders AS h ON h.id = s.holder_id"
+        "SELECT name, hex(stream), kind, sequence, snapshot_offset, forgotten_offset FROM holders"
     ):
-        total += _hash("snapshot", *row)
+        total += _hash("holder", *row)
+    for name, item, version, offset, body in connection.execute(
+        "SELECT h.name, s.item, s.version, s.offset, s.body FROM snapshots AS s JOIN holders AS h ON h.id = s.holder_id"
+    ):
+        total += _hash("snapshot", name, item, version, offset, _logical(body))
     for row in connection.execute(
         "SELECT c.rule, c.value, h.name FROM choices AS c JOIN holders AS h ON h.id = c.holder_id"
     ):
@@ -52,6 +52,15 @@ def views_digest(connection: sqlite3.Connection) -> ViewsDigest:
         checkpoint.position if checkpoint else "",
         f"{total % _MODULUS:064x}",
     )
+
+
+def _logical(body: bytes) -> bytes:
+    stored = decode_item(body)
+    return logical_value(stored.leaves, stored.sources, stored.events)
+
+
+def _text(value: object) -> object:
+    return value.hex() if isinstance(value, bytes) else value
 
 
 def _hash(*parts: object) -> int:

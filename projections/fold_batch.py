@@ -8,7 +8,7 @@ import msgspec
 
 from domain.document import Change, Leaves, Missing, changes_between
 from domain.event import Event, HolderForgotten, LedgerOpened, LedgerSealed, is_set_item, type_of
-from domain.fold import FOLD_VERSION, Outcome, Remembered, Verdict, fold, judge, touches_every_item
+from domain.fold import EVENT_ID_REUSED, FOLD_VERSION, Outcome, Remembered, Verdict, fold, judge, touches_every_item
 from domain.holder import HolderKind
 from projections.batch_state import (
     SNAPSHOT_EVERY,
@@ -27,7 +27,6 @@ from projections.stored_item import EMPTY, EventReference, StoredItem, after_eve
 from schemas.record import LogRecord
 
 _encode = msgspec.json.Encoder().encode
-NO_EVENT_ID = bytes(16)
 
 
 class LogDisagrees(Exception):
@@ -83,8 +82,9 @@ class _BatchFold:
         return self._finished(hashed)
 
     def _event(self, record: LogRecord, event: Event) -> None:
-        holder = self._holder(event)
-        if record.key != event.stream or holder.name != str(event.holder):
+        # Only streams that some record has for its key are loaded: any other must not be touched.
+        holder = self._holder(event) if record.key == event.stream else None
+        if holder is None or holder.name != str(event.holder):
             self._park(record, Parked("invalid", "the record's key, stream and holder do not belong together"))
             return
         holder.sequence += 1
@@ -98,15 +98,15 @@ class _BatchFold:
         if item is None:
             version = None
         self._add_history(record, event, holder, verdict, version, changes)
-        self.state.earlier[holder.id, event.event_id] = EarlierEvent(event.fingerprint, self.recorded_at, holder.sequence)
+        if verdict.reason != EVENT_ID_REUSED:
+            earlier = EarlierEvent(event.fingerprint, self.recorded_at, holder.sequence)
+            self.state.earlier[holder.id, event.event_id] = earlier
         if holder.sequence % SNAPSHOT_EVERY == 0:
             self._snapshot(holder, record.offset)
 
     def _judge(self, event: Event, holder: HolderRow, row: ItemRow | None) -> Verdict:
-        if isinstance(event.body, LedgerOpened) and self.next_offset > 1:
-            return Verdict(Outcome.REJECTED, "ledger-already-open")
         earlier = self.state.earlier.get((holder.id, event.event_id))
-        return judge(
+        verdict = judge(
             event,
             recorded_at_milliseconds=self.recorded_at,
             remembered=None
@@ -115,6 +115,9 @@ class _BatchFold:
             sealed=self.sealed,
             version=row.version if row is not None else 0,
         )
+        if verdict.outcome is Outcome.APPLIED and isinstance(event.body, LedgerOpened) and self.next_offset > 1:
+            return Verdict(Outcome.REJECTED, "ledger-already-open")
+        return verdict
 
     def _apply(self, offset: int, event: Event, holder: HolderRow) -> tuple[list[dict[str, Any]], int | None]:
         if isinstance(event.body, LedgerSealed):
@@ -130,7 +133,7 @@ class _BatchFold:
             row = before.get(item)
             stored = row.stored if row is not None else EMPTY
             changes = changes_between(stored.leaves, leaves)
-            if not changes and len(after) > 1:
+            if not changes and item != event.item:
                 continue
             version = (row.version if row is not None else 0) + 1
             folded = ItemRow(version, offset, _stored_after(stored, leaves, changes, reference))
@@ -194,8 +197,8 @@ class _BatchFold:
                 sequence,
                 None,
                 "Parked",
-                NO_EVENT_ID,
-                NO_EVENT_ID,
+                None,
+                None,
                 self.recorded_at,
                 self.recorded_at,
                 Outcome.PARKED.value,
@@ -289,7 +292,7 @@ def _detail(event: Event, changes: list[dict[str, Any]]) -> dict[str, Any]:
     """What history tells beyond its columns. What is not known is left out."""
     provenance = event.provenance
     detail: dict[str, Any] = {"changes": changes}
-    for name, value in (
+    optional = (
         ("actor", provenance.actor),
         ("method", provenance.method),
         ("reason", provenance.reason),
@@ -298,9 +301,8 @@ def _detail(event: Event, changes: list[dict[str, Any]]) -> dict[str, Any]:
         ("correlation_id", event.correlation_id),
         ("causation_id", event.causation_id),
         ("expected_version", event.expected_version),
-    ):
-        if value is not None:
-            detail[name] = value
+    )
+    detail.update([member for member in optional if member[1] is not None])
     if provenance.notice is not None:
         notice = provenance.notice
         detail["notice"] = {"id": notice.id, "version": notice.version, "locale": notice.locale}

@@ -8,14 +8,17 @@ from uuid import UUID
 
 import msgspec
 
-from domain.event import SUPPRESSION, is_set_item
+from domain.event import SUPPRESSION, HolderForgotten, SetsAdopted, is_set_item
 from domain.fold import Outcome
 from projections.position import instant_text
 
 PAGE_LIMIT = 1_000
 SCAN_LIMIT = 20_000
-"""Rows that a page may look at when a path filters them: what one request may cost."""
+"""Rows that a page may look at, whatever it leaves out of them: what one request may cost."""
 SHOWN_OUTCOMES = (Outcome.APPLIED, Outcome.PARKED)
+
+_OF_EVERY_SET = frozenset({HolderForgotten.__name__, SetsAdopted.__name__})
+"""Types that may touch any set: without them, a set's history would not tell why it is gone or where it came from."""
 
 NEVER_SHOWN = frozenset({"/secret_hash", "/sealed_secret"})
 """What is kept of a key's secret: enough to check it by, nothing to show anybody."""
@@ -53,7 +56,7 @@ def entry_of(row: tuple[Any, ...]) -> dict[str, Any]:
     offset, _, item, type_, event_id, occurred_at, recorded_at, outcome, why, version, position, *rest = row
     detail, name, forgotten_offset = rest
     entry: dict[str, Any] = {
-        "event_id": str(UUID(bytes=event_id)),
+        "event_id": str(UUID(bytes=event_id)) if event_id is not None else None,
         "position": position,
         "type": type_,
         "holder": name,
@@ -84,27 +87,36 @@ def entry_of(row: tuple[Any, ...]) -> dict[str, Any]:
 
 def page(connection: sqlite3.Connection, query: HistoryQuery) -> HistoryPage:
     """One page of a stream's history, newest first. `changes` are cut to the path asked for."""
-    marks = ",".join("?" * len(query.outcomes))
     rows = connection.execute(
         f"SELECT {_COLUMNS} {_FROM} WHERE h.holder_id = (SELECT id FROM holders WHERE stream = ?) "  # noqa: S608 - constants
-        f"AND h.offset <= ? AND h.offset > ? AND h.outcome IN ({marks}) AND (? IS NULL OR h.item = ?) "
-        "ORDER BY h.offset DESC LIMIT ?",
-        (query.stream, query.below, query.above, *query.outcomes, query.item, query.item, SCAN_LIMIT),
+        "AND h.offset <= ? AND h.offset > ? ORDER BY h.offset DESC LIMIT ?",
+        (query.stream, query.below, query.above, SCAN_LIMIT),
     )
     entries: list[dict[str, Any]] = []
     scanned, last_offset = 0, -1
     for row in rows:
         scanned += 1
         last_offset = row[0]
-        entry = entry_of(row)
-        if query.path is not None:
-            entry["changes"] = [change for change in entry["changes"] if _under(change["path"], query.path)]
-            if not entry["changes"]:
-                continue
+        entry = _wanted_entry(row, query)
+        if entry is None:
+            continue
         entries.append(entry)
         if len(entries) == query.limit:
             return HistoryPage(entries, last_offset - 1)
     return HistoryPage(entries, last_offset - 1 if scanned == SCAN_LIMIT else None)
+
+
+def _wanted_entry(row: tuple[Any, ...], query: HistoryQuery) -> dict[str, Any] | None:
+    _, _, item, type_, _, _, _, outcome, *_ = row
+    if outcome not in query.outcomes or (query.item not in (None, item) and type_ not in _OF_EVERY_SET):
+        return None
+    entry = entry_of(row)
+    adopted = query.item is not None and type_ == SetsAdopted.__name__
+    if adopted:
+        entry["changes"] = [change for change in entry["changes"] if change["item"] == query.item]
+    if query.path is not None:
+        entry["changes"] = [change for change in entry["changes"] if _under(change["path"], query.path)]
+    return entry if entry["changes"] or not (adopted or query.path is not None) else None
 
 
 def _under(path: str, wanted: str) -> bool:

@@ -43,8 +43,8 @@ CREATE TABLE history (
     sequence INTEGER NOT NULL,
     item TEXT,
     type TEXT NOT NULL,
-    event_id BLOB NOT NULL,
-    fingerprint BLOB NOT NULL,
+    event_id BLOB,                         -- null: a parked record whose id can't be read or trusted
+    fingerprint BLOB,
     occurred_at INTEGER NOT NULL,
     recorded_at INTEGER NOT NULL,
     outcome TEXT NOT NULL,
@@ -84,7 +84,7 @@ ADD_HISTORY = "INSERT INTO history VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?
 ADD_SNAPSHOT = "INSERT INTO snapshots VALUES (?, ?, ?, ?, ?)"
 ADD_CHOICE = "INSERT INTO choices VALUES (?, ?, ?)"
 REMOVE_CHOICE = "DELETE FROM choices WHERE rule = ? AND value = ? AND holder_id = ?"
-OPEN_CHECKPOINT = "INSERT INTO checkpoint VALUES (0, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+OPEN_CHECKPOINT = "INSERT OR IGNORE INTO checkpoint VALUES (0, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 MOVE_CHECKPOINT = """
 UPDATE checkpoint SET next_offset = ?, position = ?, record_hash = ?, recorded_at = ?, environment_offset = ?,
     sealed = ?

@@ -100,7 +100,7 @@ def is_current(path: Path) -> bool:
     """Whether the file was made by this release's fold; one that was not is rebuilt, never served."""
     if not path.exists():
         return False
-    connection = sqlite3.connect(f"file:{path}?mode=ro", uri=True)
+    connection = sqlite3.connect(_read_only(path), uri=True)
     try:
         version = connection.execute("PRAGMA user_version").fetchone()[0]
         if version != FOLD_VERSION:
@@ -113,10 +113,15 @@ def is_current(path: Path) -> bool:
         connection.close()
 
 
+def _read_only(path: Path) -> str:
+    """The file as a URI (sqlite.org/uri.html), in which a `#`, `?` or `%` of its name is no more than that."""
+    return f"{path.absolute().as_uri()}?mode=ro"
+
+
 def open_reader(path: Path) -> sqlite3.Connection:
     """A connection that can only read."""
     connection = sqlite3.connect(
-        f"file:{path}?mode=ro", uri=True, isolation_level=None, check_same_thread=False, timeout=BUSY_SECONDS
+        _read_only(path), uri=True, isolation_level=None, check_same_thread=False, timeout=BUSY_SECONDS
     )
     connection.execute("PRAGMA query_only = 1")
     connection.execute(f"PRAGMA mmap_size = {MMAP_BYTES}")

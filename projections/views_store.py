@@ -8,7 +8,7 @@ import sqlite3
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from domain.fold import touches_every_item
+from domain.fold import EVENT_ID_REUSED, touches_every_item
 from projections import tables
 from projections.batch_state import (
     SNAPSHOT_EVERY,
@@ -82,9 +82,9 @@ def _move_checkpoint(connection: sqlite3.Connection, writes: Writes) -> None:
     )
     if writes.expected_offset == 0:
         identity = (after.ledger_id, after.generation, after.secret_check, after.sealed, after.fold_version)
-        connection.execute(tables.OPEN_CHECKPOINT, (*moved, *identity))
-        return
-    cursor = connection.execute(tables.MOVE_CHECKPOINT, (*moved, after.sealed, writes.expected_offset))
+        cursor = connection.execute(tables.OPEN_CHECKPOINT, (*moved, *identity))
+    else:
+        cursor = connection.execute(tables.MOVE_CHECKPOINT, (*moved, after.sealed, writes.expected_offset))
     if cursor.rowcount != 1:
         raise CheckpointMoved(
             f"the views no longer stand at record {writes.expected_offset}: another process writes them; stop one of the two"
@@ -140,8 +140,8 @@ def _load_earlier(connection: sqlite3.Connection, state: BatchState, records: Se
         # In the order of the log, so that the latest record with an id is the one that stays.
         for holder_id, event_id, fingerprint, recorded_at, sequence in connection.execute(
             "SELECT holder_id, event_id, fingerprint, recorded_at, sequence FROM history "  # noqa: S608 - marks only
-            f"WHERE event_id IN ({_marks(len(chunk))}) ORDER BY offset",
-            chunk,
+            f"WHERE event_id IN ({_marks(len(chunk))}) AND why IS NOT ? ORDER BY offset",
+            (*chunk, EVENT_ID_REUSED),
         ):
             state.earlier[holder_id, event_id] = EarlierEvent(fingerprint, recorded_at, sequence)
 

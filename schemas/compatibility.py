@@ -95,7 +95,7 @@ def _lock_problems(paths: list[Path], locked: dict[str, dict[str, str]]) -> Iter
             yield f"{name} was edited after its release: restore it, and make the change in a new file"
         elif facts["fingerprint"] != locked[name]["fingerprint"]:
             yield f"{name} has another fingerprint than schemas/lock.json says: its records would not find it"
-    for name in locked.keys() - found.keys():
+    for name in sorted(locked.keys() - found.keys()):
         yield f"{name} is in schemas/lock.json, but the file is gone: restore it, or its records can't be read"
     for (one, facts), (other, other_facts) in combinations(found.items(), 2):
         if facts["fingerprint"] == other_facts["fingerprint"]:
@@ -197,7 +197,7 @@ class _Reading:
 def _meaning_problems(older: Schema, newer: Schema) -> Iterator[str]:
     """What resolution lets through and yet changes what old records say."""
     yield from _namespace_problems(older, newer)
-    for name in older.types.keys() & newer.types.keys():
+    for name in sorted(older.types.keys() & newer.types.keys()):
         old, new = older.types[name], newer.types[name]
         if old["type"] != new["type"]:
             continue
@@ -207,14 +207,14 @@ def _meaning_problems(older: Schema, newer: Schema) -> Iterator[str]:
             if old.get("default") != new.get("default"):
                 yield f"{name}: the default changed from {old.get('default')} to {new.get('default')}"
         elif old["type"] == "record":
-            for field_name in old["fields"].keys() & new["fields"].keys():
+            for field_name in sorted(old["fields"].keys() & new["fields"].keys()):
                 yield from _field_problems(f"{name}.{field_name}", old["fields"][field_name], new["fields"][field_name])
     yield from _body_problems(older, newer)
 
 
 def _namespace_problems(older: Schema, newer: Schema) -> Iterator[str]:
     by_short_name = {name.rpartition(".")[2]: name for name in newer.types}
-    for name in older.types.keys() - newer.types.keys():
+    for name in sorted(older.types.keys() - newer.types.keys()):
         moved = by_short_name.get(name.rpartition(".")[2])
         if moved is not None:
             yield f"{name} is called {moved}: a namespace never changes"

@@ -35,9 +35,9 @@ class Change(Shape):
 
 
 class HistoryEntry(BaseModel):
-    """One record of a stream."""
+    """One record of a stream. A parked record may have no event id."""
 
-    event_id: str
+    event_id: str | None
     position: str
     type: str
     holder: str | None
