@@ -7,6 +7,7 @@ from domain.facts import Facts, categories_in_play
 from domain.holder import HolderKind
 from domain.json_logic import logic_holds
 from domain.json_value import JsonValue
+from domain.preferences_seen import recipient_preferences, tenant_preferences
 from domain.question import Question
 
 
@@ -69,6 +70,7 @@ def _variables(question: Question, facts: Facts) -> dict[str, JsonValue]:
     recipient: dict[str, JsonValue] = {**facts.recipient, "id": question.recipient.id}
     if question.recipient.kind is HolderKind.OBJECT:
         recipient["collection"] = question.recipient.collection
+    recipient["preferences"] = recipient_preferences(facts, str(question.recipient))
     variables: dict[str, JsonValue] = {
         "data": question.data,
         "recipient": recipient,
@@ -78,7 +80,13 @@ def _variables(question: Question, facts: Facts) -> dict[str, JsonValue]:
     if question.actor is not None:
         variables["actor"] = question.actor
     if facts.tenants:
-        variables["tenant"] = {**facts.tenant, "id": facts.tenants[-1][0].partition(":")[2]}
+        settings = facts.tenant.get("settings")
+        known = settings if isinstance(settings, dict) else {}
+        variables["tenant"] = {
+            **facts.tenant,
+            "id": facts.tenants[-1][0].partition(":")[2],
+            "settings": {**known, "preferences": tenant_preferences(facts)},
+        }
     return variables
 
 
@@ -88,4 +96,5 @@ def _workflow(question: Question, facts: Facts) -> JsonValue:
     if facts.workflow is not None:
         shown["name"] = facts.workflow.name
         shown["commercial"] = facts.workflow.commercial
+        shown["override_preferences"] = facts.workflow.override
     return shown
