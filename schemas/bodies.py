@@ -81,7 +81,7 @@ def _entry_to_avro(body: EntryDefined) -> Record:
             free.setdefault(name, {})[path.removeprefix(f"/{name}")] = value
         else:
             record[name] = value
-    record.update({field: rule_to_avro(leaves) for field, leaves in rules.items()})
+    record.update({field: ("prefledger.Rule", rule_to_avro(leaves)) for field, leaves in rules.items()})
     record.update({name: to_avro({} if "" in leaves else unflatten(leaves)) for name, leaves in free.items()})
     return record
 
