@@ -17,7 +17,7 @@ from projections.checkpoint import Checkpoint
 from projections.fold_batch import LogDisagrees, fold_batch
 from projections.position import record_hash
 from projections.position_watcher import PositionWatcher
-from projections.views_store import load_batch, read_checkpoint, write_batch
+from projections.views_store import load_batch, read_checkpoint, tidy_up, write_batch
 from schemas.codec import Undecodable, UnknownSchema, decode
 from schemas.record import LogRecord
 
@@ -40,6 +40,10 @@ Result = TypeVar("Result")
 
 EXPECTED = (LogDisagrees, UnknownSchema)
 """What stops a projector by design: told in a sentence, without a traceback."""
+
+
+class _Stopping(Exception):
+    """The file is let go of, so nothing more is done with it."""
 
 
 class Unreachable(Exception):
@@ -139,17 +143,20 @@ class Projector:
         *,
         monotonic: Callable[[], float] = time.monotonic,
         accept: Callable[[Checkpoint], None] = lambda _: None,
+        moved: Callable[[], None] = lambda: None,
         progress: Progress | None = None,
     ) -> None:
         """`accept` is shown the ledger's identity before anything is served; what it raises stops the projector.
 
-        `progress` is that of a projector that this one goes on for: a node that was live stays so.
+        `moved` is called, on the event loop, whenever the views say something new. `progress` is that of a projector that this one goes on for: a node that was live stays so.
         """
         self._source = source
         self._connection = connection
         self._watcher = watcher
         self._monotonic = monotonic
         self._accept = accept
+        self._on_move = moved
+        self._untidy = False
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="projector")
         self._stopping = asyncio.Event()
         self._batch_started_seconds = 0.0
@@ -161,6 +168,8 @@ class Projector:
             await self._start()
             while not self._stopping.is_set():
                 await self._step()
+        except _Stopping:
+            pass
         except Exception as error:
             # Whatever it is (a full disk, a bug, another ledger), going on could only make wrong views.
             self.progress.trouble = str(error) or type(error).__name__
@@ -224,6 +233,9 @@ class Projector:
         if records:
             await self._pace()
             await self._apply(records)
+            self._untidy = True
+        elif self._untidy:
+            await self._tidy_up()
 
     async def _apply(self, records: Sequence[LogRecord]) -> None:
         before = self.progress.checkpoint
@@ -263,8 +275,15 @@ class Projector:
     async def _moved(self, checkpoint: Checkpoint | None) -> None:
         self.progress.checkpoint = checkpoint
         if checkpoint is not None:
+            self._on_move()
             await self._watcher.advance(checkpoint.next_offset)
             self._see_how_far()
+
+    async def _tidy_up(self) -> None:
+        """In a quiet moment, move what was written from the write-ahead log into the file, where reads are cheapest."""
+        self._untidy = False
+        await self._in_thread(tidy_up, self._connection)
+        self._on_move()
 
     async def _pace(self) -> None:
         if self.progress.state is State.LIVE:
@@ -282,4 +301,6 @@ class Projector:
                 await self._stopping.wait()
 
     async def _in_thread(self, function: Callable[[Unpack[Arguments]], Result], *arguments: *Arguments) -> Result:
+        if self._stopping.is_set():
+            raise _Stopping
         return await asyncio.get_running_loop().run_in_executor(self._thread, function, *arguments)

@@ -8,11 +8,40 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TypeVar
 
+from projections.checkpoint import Checkpoint
 from projections.views_file import open_reader
+from projections.views_store import read_checkpoint
 
 READER_THREADS = 3
 
 Result = TypeVar("Result")
+
+
+class HeldRead:
+    """A read transaction that stays open until the views move: to begin one costs as much as the point read in it.
+
+    For use on one thread, which also calls `release` as soon as the views have moved.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.connection = open_reader(path)
+        self._checkpoint: Checkpoint | None = None
+
+    def checkpoint(self) -> Checkpoint | None:
+        """The checkpoint that every read belongs to until `release`; None where no record was folded yet."""
+        if self._checkpoint is None:
+            if not self.connection.in_transaction:
+                self.connection.execute("BEGIN")
+            self._checkpoint = read_checkpoint(self.connection)
+            if self._checkpoint is None:
+                self.release()
+        return self._checkpoint
+
+    def release(self) -> None:
+        """Let go of the transaction: the next read begins another. An open one would keep SQLite from tidying up."""
+        self._checkpoint = None
+        if self.connection.in_transaction:
+            self.connection.execute("COMMIT")
 
 
 class ViewsReader:
@@ -22,6 +51,8 @@ class ViewsReader:
         self.path = path
         self.hot = open_reader(path)
         """For single statements that touch a few rows: a hop to another thread would cost more than the read."""
+        self.held = HeldRead(path)
+        """For the hottest of those."""
         self._threads = ThreadPoolExecutor(max_workers=READER_THREADS, thread_name_prefix="views-reader")
         self._local = threading.local()
         self._opened: list[sqlite3.Connection] = []
@@ -43,6 +74,7 @@ class ViewsReader:
                 connection.close()
             self._opened.clear()
         self.hot.close()
+        self.held.connection.close()
 
     def _read(self, function: Callable[[sqlite3.Connection], Result]) -> Result:
         connection = getattr(self._local, "connection", None)

@@ -71,6 +71,11 @@ def write_batch(connection: sqlite3.Connection, writes: Writes) -> None:
         raise
 
 
+def tidy_up(connection: sqlite3.Connection) -> None:
+    """Checkpoint SQLite's write-ahead log as far as open reads allow. Never waits for them."""
+    connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
+
+
 def _move_checkpoint(connection: sqlite3.Connection, writes: Writes) -> None:
     after = writes.checkpoint
     moved = (

@@ -1,6 +1,7 @@
 """Event ids: new ones, and ones that follow from a request, so that sending it again is the same event."""
 
 import os
+import random
 import time
 from uuid import UUID, uuid5
 
@@ -16,6 +17,17 @@ def new_event_id() -> bytes:
     value[6] = (value[6] & 0x0F) | 0x70
     value[8] = (value[8] & 0x3F) | 0x80
     return bytes(value)
+
+
+_random = random.Random(os.urandom(32))  # noqa: S311 - decision ids are names, not secrets
+
+
+def new_decision_id() -> str:
+    """A UUIDv7's text, without the system call that each event id is worth: a decision's name guards nothing."""
+    milliseconds = f"{time.time_ns() // 1_000_000:012x}"
+    bits = _random.getrandbits(74)
+    tail = f"{(bits & 0x3FFFFFFFFFFFFFFF) | 0x8000000000000000:016x}"
+    return f"{milliseconds[:8]}-{milliseconds[8:]}-7{bits >> 62:03x}-{tail[:4]}-{tail[4:]}"
 
 
 def derived_event_id(*parts: str) -> bytes:

@@ -1,21 +1,43 @@
 """Prometheus metrics. Base units, no label that could name a holder, a tenant or a key."""
 
+from bisect import bisect_left
 from collections.abc import Iterable, Mapping
+from itertools import accumulate
 
-from prometheus_client import CollectorRegistry, Histogram, generate_latest
-from prometheus_client.core import GaugeMetricFamily, Metric
+from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client.core import GaugeMetricFamily, HistogramMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from services.ledger import Ledger
 
-REGISTRY = CollectorRegistry()
+BUCKETS_SECONDS = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.1, 1.0)
 
-EVALUATION_SECONDS = Histogram(
-    "prefledger_evaluation_seconds",
-    "Time to answer one evaluation request, once its body has arrived.",
-    ["kind"],
-    registry=REGISTRY,
-    buckets=(0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.1, 1.0),
+
+class Durations(Collector):
+    """A histogram that costs a tenth of the library's to observe: it is on the hot path. Sums up when it is read."""
+
+    def __init__(self, name: str, text: str, kinds: Iterable[str]) -> None:
+        self._name = name
+        self._text = text
+        self._counts = {kind: [0] * (len(BUCKETS_SECONDS) + 1) for kind in kinds}
+        self._sums = dict.fromkeys(self._counts, 0.0)
+
+    def observe(self, kind: str, seconds: float) -> None:
+        """Count one. For use on one thread."""
+        self._counts[kind][bisect_left(BUCKETS_SECONDS, seconds)] += 1
+        self._sums[kind] += seconds
+
+    def collect(self) -> Iterable[Metric]:
+        """The histogram, cumulative as Prometheus wants it."""
+        family = HistogramMetricFamily(self._name, self._text, labels=["kind"])
+        for kind, counts in self._counts.items():
+            bounds = [*map(str, BUCKETS_SECONDS), "+Inf"]
+            family.add_metric([kind], list(zip(bounds, map(float, accumulate(counts)), strict=True)), self._sums[kind])
+        return [family]
+
+
+EVALUATION_SECONDS = Durations(
+    "prefledger_evaluation_seconds", "Time to answer one evaluation request, once its body has arrived.", ("one", "batch")
 )
 
 
@@ -51,6 +73,7 @@ class LedgerCollector(Collector):
 
 def exposition(ledgers: Mapping[str, Ledger]) -> bytes:
     """The text that Prometheus scrapes."""
-    fresh = CollectorRegistry()
-    fresh.register(LedgerCollector(ledgers))
-    return generate_latest(REGISTRY) + generate_latest(fresh)
+    registry = CollectorRegistry()
+    registry.register(EVALUATION_SECONDS)
+    registry.register(LedgerCollector(ledgers))
+    return generate_latest(registry)

@@ -24,9 +24,10 @@ class Readiness:
 
     def check_answer(self) -> None:
         """Raises NotReady until the node has once folded everything that it saw at its start: never a default before."""
+        if self._was_live:
+            return
         progress = self._progress()
-        if progress.state is State.LIVE:
-            self._was_live = True
+        self._was_live = progress.state is State.LIVE
         if not self._was_live:
             raise NotReady(self._why_not_ready(progress))
 

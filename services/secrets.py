@@ -1,5 +1,6 @@
 """What a node derives from its one secret: pseudonyms, the seal of API secrets, and the check that it is the right one."""
 
+import hashlib
 import hmac
 import os
 import secrets
@@ -26,7 +27,9 @@ class Secrets:
     def __init__(self, secret: str, environment: str) -> None:
         self._secret = secret.encode()
         self._environment = environment
-        self._pseudonym_key = self._derive("pseudonym")
+        pseudonym_key = self._derive("pseudonym").ljust(SHA256.block_size, b"\0")
+        self._pseudonym_inner = hashlib.sha256(bytes(byte ^ 0x36 for byte in pseudonym_key))
+        self._pseudonym_outer = hashlib.sha256(bytes(byte ^ 0x5C for byte in pseudonym_key))
         self._seal = AESGCM(self._derive("seal"))
         self.content_key = self._derive("content")
         """What fingerprints of events are made with: without it, nobody can try out what an event may have said."""
@@ -41,7 +44,16 @@ class Secrets:
 
     def stream_key(self, holder: Holder) -> bytes:
         """The holder's pseudonym: a record's key, and the stream's name in the views."""
-        return hmac.digest(self._pseudonym_key, str(holder).encode(), "sha256")[:STREAM_KEY_LENGTH]
+        return self.stream_key_of(str(holder))
+
+    def stream_key_of(self, name: str) -> bytes:
+        """The pseudonym of the holder with this text form."""
+        # HMAC (RFC 2104) from two prepared hashes: a third of what a fresh one costs, and it runs for each recipient.
+        inner = self._pseudonym_inner.copy()
+        inner.update(name.encode())
+        outer = self._pseudonym_outer.copy()
+        outer.update(inner.digest())
+        return outer.digest()[:STREAM_KEY_LENGTH]
 
     def seal(self, key_id: str, secret: str) -> bytes:
         """An API secret as the log may keep it, bound to its key's id."""

@@ -28,7 +28,7 @@ class Views:
         self._task: asyncio.Task[None] | None = None
         self.watcher = PositionWatcher()
         self.number = self._choose()
-        self.projector = Projector(source, open_writer(self.path), self.watcher, accept=accept)
+        self.projector = Projector(source, open_writer(self.path), self.watcher, accept=accept, moved=self._moved)
         self.reader = ViewsReader(self.path)
 
     @property
@@ -59,7 +59,7 @@ class Views:
             yield
         finally:
             self.projector = Projector(
-                self._source, open_writer(self.path), self.watcher, accept=self._accept, progress=before
+                self._source, open_writer(self.path), self.watcher, accept=self._accept, moved=self._moved, progress=before
             )
             self.start()
 
@@ -74,6 +74,9 @@ class Views:
         self.reader = ViewsReader(self.path)
         await asyncio.get_running_loop().run_in_executor(None, old_reader.close)
         remove(self.folder, old_number)
+
+    def _moved(self) -> None:
+        self.reader.held.release()
 
     async def _stop_projector(self) -> None:
         await self.projector.stop(STOP_SECONDS)

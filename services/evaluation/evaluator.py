@@ -21,6 +21,7 @@ from projections.history import actor_and_method
 from projections.position import instant_text, parse_position
 from projections.stored_item import EventReference
 from services.evaluation.asked import Asked, parse_recipient
+from services.evaluation.hot import HotPath
 from services.evaluation.own_sets import OwnSets, own_sets
 from services.evaluation.plans import Compiled, PlanKey, Plans
 from services.evaluation.rendering import decision_text, text_of
@@ -43,6 +44,8 @@ class Evaluator:
         self._ledger = ledger
         self._queries = queries
         self._plans = Plans(ledger.secrets)
+        self.hot = HotPath(ledger, queries, self._plans)
+        """Tried first for a single question."""
 
     async def one(self, asked: Asked, recipient: Holder) -> bytes:
         """The answer for one recipient. Raises ServiceError, Invalid."""

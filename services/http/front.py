@@ -1,21 +1,21 @@
 """The front door: every request passes here first. Request ids, health, the hot path; then the framework's application."""
 
 import logging
+import os
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from itertools import count
 from typing import Any
-from uuid import UUID
 
 import msgspec
 
 from domain.invalid import Invalid
 from services.errors import ServiceError
-from services.http.body import AsgiScope, Message, Receive
-from services.http.evaluate import BATCH, ONE, EvaluateEndpoint, Send, send_json
+from services.http.asgi import AsgiScope, Message, Receive, Send
+from services.http.evaluate import BATCH, ONE, EvaluateEndpoint
 from services.http.json_body import MalformedJson
 from services.http.owners import owner_of
 from services.http.problems import Problem, method_not_allowed, problem_of
-from services.identifiers import new_event_id
 from services.ledger import Ledger
 from services.metrics import exposition
 
@@ -25,7 +25,14 @@ _OURS = (ServiceError, Invalid, MalformedJson, Problem)
 _OPEN = (b"/livez", b"/readyz", b"/metrics")
 """What needs no key: it tells of no holder."""
 
+_HOT = (ONE, BATCH)
+_JSON = ((b"content-type", b"application/json"),)
+
 log = logging.getLogger(__name__)
+
+# A request's own id: which start of a node, and the how manieth request. Cheaper than a random one, and as unique.
+_NODE = os.urandom(6).hex()
+_requests = count(1)
 
 
 class FrontDoor:
@@ -45,57 +52,77 @@ class FrontDoor:
         if scope["type"] != "http":
             await self._inner(scope, receive, send)
             return
-        request_id = _request_id(scope)
-        started = finished = False
-
-        async def send_with_id(message: Message) -> None:
-            nonlocal started, finished
-            finished = message["type"] == "http.response.body" and not message.get("more_body")
-            if message["type"] == "http.response.start":
-                started = True
-                message["headers"] = [*message["headers"], (REQUEST_ID_HEADER, request_id.encode())]
-            await send(message)
-
+        response = _Response(send, _request_id(scope))
         try:
-            await self._serve(scope, receive, send_with_id, request_id)
+            if scope["raw_path"] in _HOT:
+                _check_method(scope, "POST")
+                await response.whole(200, await self._evaluate.answer(scope, receive))
+            else:
+                await self._serve(scope, receive, response)
         except _OURS as error:
             problem = problem_of(error)
-            await send_json(send_with_id, problem.status, problem.body(), problem.headers())
+            await response.whole(problem.status, problem.body(), problem.headers())
         except Exception:
-            log.exception("request %s failed", request_id)
-            if finished:
+            log.exception("request %s failed", response.request_id)
+            if response.finished:
                 return
-            if started:
+            if response.started:
                 raise
-            problem = Problem("internal", "the node failed on this request; its log says why", request_id=request_id)
-            await send_json(send_with_id, problem.status, problem.body(), problem.headers())
+            problem = Problem(
+                "internal", "the node failed on this request; its log says why", request_id=response.request_id
+            )
+            await response.whole(problem.status, problem.body(), problem.headers())
 
-    async def _serve(self, scope: AsgiScope, receive: Receive, send: Send, request_id: str) -> None:
+    async def _serve(self, scope: AsgiScope, receive: Receive, response: "_Response") -> None:
         raw_path: bytes = scope["raw_path"]
-        if raw_path in (ONE, BATCH):
-            _check_method(scope, "POST")
-            await self._evaluate(scope, receive, send)
-            return
         if raw_path in _OPEN:
             _check_method(scope, "GET", "HEAD")
         if raw_path == b"/livez":
-            await send_json(send, 200, b'{"live":true}')
+            await response.whole(200, b'{"live":true}')
         elif raw_path == b"/readyz":
-            await self._ready(send)
+            await self._ready(response)
         elif raw_path == b"/metrics":
-            await send_json(send, 200, exposition(self._ledgers), [(b"content-type", b"text/plain; version=0.0.4")])
+            await response.whole(200, exposition(self._ledgers), [(b"content-type", b"text/plain; version=0.0.4")])
         else:
             # Routes match the raw path, so that an id with an encoded slash stays one segment.
             inner = {**scope, "path": raw_path.decode("latin-1"), "state": {**scope.get("state", {})}}
-            inner["state"]["request_id"] = request_id
+            inner["state"]["request_id"] = response.request_id
             dialect = self._dialects.get(owner_of(raw_path, scope["headers"]) or "", self._inner)
-            await dialect(inner, receive, send)
+            await dialect(inner, receive, response)
 
-    async def _ready(self, send: Send) -> None:
+    async def _ready(self, response: "_Response") -> None:
         checks = {environment: ledger.readiness.checks() for environment, ledger in self._ledgers.items()}
         ready = all(check["ready"] for check in checks.values())
         body = msgspec.json.encode({"ready": ready, "environments": checks})
-        await send_json(send, 200 if ready else 503, body)
+        await response.whole(200 if ready else 503, body)
+
+
+class _Response:
+    """The way back to the client, on which every answer gets its request's id."""
+
+    __slots__ = ("_id_line", "_send", "finished", "request_id", "started")
+
+    def __init__(self, send: Send, request_id: str) -> None:
+        self._send = send
+        self.request_id = request_id
+        self._id_line = (REQUEST_ID_HEADER, request_id.encode())
+        self.started = self.finished = False
+
+    async def __call__(self, message: Message) -> None:
+        """An ASGI `send`."""
+        self.finished = message["type"] == "http.response.body" and not message.get("more_body")
+        if message["type"] == "http.response.start":
+            self.started = True
+            message["headers"] = [*message["headers"], self._id_line]
+        await self._send(message)
+
+    async def whole(self, status: int, body: bytes, headers: Sequence[tuple[bytes, bytes]] = _JSON) -> None:
+        """A whole answer. JSON unless the headers say otherwise."""
+        self.started = True
+        length = (b"content-length", str(len(body)).encode())
+        await self._send({"type": "http.response.start", "status": status, "headers": [*headers, length, self._id_line]})
+        self.finished = True
+        await self._send({"type": "http.response.body", "body": body})
 
 
 def _check_method(scope: AsgiScope, *known: str) -> None:
@@ -108,4 +135,4 @@ def _request_id(scope: AsgiScope) -> str:
     for name, value in scope["headers"]:
         if name == REQUEST_ID_HEADER and _REQUEST_ID.fullmatch(value):
             return str(value.decode())
-    return str(UUID(bytes=new_event_id()))
+    return f"{_NODE}-{next(_requests):x}"

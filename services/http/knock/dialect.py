@@ -8,8 +8,7 @@ from starlette.requests import Request
 
 from domain.invalid import Invalid
 from services.errors import ServiceError
-from services.http.body import AsgiScope, Message, Receive
-from services.http.evaluate import Send, send_json
+from services.http.asgi import AsgiScope, Message, Receive, Send, send_json
 from services.http.json_body import MalformedJson
 from services.http.knock import bulk, preference_center, preferences, recipients, tenants, workflows
 from services.http.knock.access import enter
