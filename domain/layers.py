@@ -85,16 +85,18 @@ def sets_that_say(facts: Facts, recipient: str, path: str) -> list[tuple[Layer, 
     Every own set in play that says anything, the `default` always among them: each of them must allow, because the
     recipient said each. Where none does, the tenant's default, its nearest ancestor's, and at last the environment's.
     """
-    own = [Layer(LayerKind.OWN_DEFAULT, recipient, "default", facts.own_default)]
+    own = [(LayerKind.OWN_DEFAULT, recipient, "default", facts.own_default)]
     if facts.own_context is not None:
-        own.append(own_layer(facts, recipient))
-    shared = [Layer(LayerKind.ENVIRONMENT, "environment", "default", facts.environment_default)]
+        own.append((LayerKind.OWN_DEFAULT, recipient, facts.own_context.name, facts.own_context.leaves))
+    shared = [(LayerKind.TENANT, holder, "default", leaves) for holder, leaves in facts.tenants[-TENANTS_MAX:]]
     if facts.tenants:
-        own.append(Layer(LayerKind.OWN_IN_TENANT, recipient, facts.tenants[-1][0], facts.own_in_tenant))
-        shared += [Layer(LayerKind.TENANT, holder, "default", leaves) for holder, leaves in facts.tenants[-TENANTS_MAX:]]
-    said = [(layer, layer.leaves[path]) for layer in own if not is_shell(layer.leaves.get(path, {}))]
-    nearest = [(layer, layer.leaves[path]) for layer in reversed(shared) if not is_shell(layer.leaves.get(path, {}))]
-    return said or nearest[:1]
+        own.append((LayerKind.OWN_IN_TENANT, recipient, facts.tenants[-1][0], facts.own_in_tenant))
+    nearest = [*reversed(shared), (LayerKind.ENVIRONMENT, "environment", "default", facts.environment_default)]
+    return _that_say(own, path) or _that_say(nearest, path)[:1]
+
+
+def _that_say(sets: Iterable[tuple[LayerKind, str, str, LeavesView]], path: str) -> list[tuple[Layer, JsonValue]]:
+    return [(Layer(*one), one[3][path]) for one in sets if path in one[3] and not is_shell(one[3][path])]
 
 
 def without_catalogue(layers: Iterable[Layer]) -> list[Layer]:

@@ -84,6 +84,11 @@ class Plan:
         decisions = self._remembered.get(pattern)
         return decisions if decisions is not None else self._work_out(pattern)
 
+    @property
+    def patterns_count(self) -> int:
+        """How many patterns are remembered as a whole; `PATTERNS_MAX` at most."""
+        return len(self._remembered)
+
     def _work_out(self, pattern: int) -> tuple[PlanDecision, ...]:
         answers = [rule.answers(pattern & rule.mask) for rule in self._rules]
         decisions = tuple([max(ranked)[1] for ranked in zip(*answers, strict=True)])

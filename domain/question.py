@@ -20,7 +20,10 @@ class ChannelRef(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """One recipient, one workflow, some channels. `categories`, when given, stand in for the catalogue's."""
+    """One recipient, one workflow, some channels. `categories`, when given, stand in for the catalogue's.
+
+    Raises ValueError if `at` is naive: its instant would depend on the machine.
+    """
 
     recipient: Holder
     workflow: str
@@ -31,6 +34,10 @@ class Question:
     categories: tuple[str, ...] | None = None
     data: dict[str, JsonValue] = field(default_factory=dict)
     actor: dict[str, JsonValue] | None = None
+
+    def __post_init__(self) -> None:
+        if self.at.utcoffset() is None:
+            raise ValueError(f"the datetime {self.at.isoformat()} has no UTC offset; give an aware datetime")
 
 
 class ScopeKind(StrEnum):

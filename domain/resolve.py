@@ -72,10 +72,11 @@ def merge_rule(said: Iterable[tuple[int, Members]], rule_path: str) -> MergedRul
         if "self" in replaced:
             break
         counting = _outside(replaced, members) if replaced else members
-        # No bare boolean can be written in place of the `all` rule: there, `enabled` is a member like any other.
-        if rule_path:
-            _settle_boolean(merged, members, counting, replaced)
-        _clear_kept(merged, counting)
+        if merged:
+            # No bare boolean can be written in place of the `all` rule: there, `enabled` is a member like any other.
+            if rule_path:
+                _settle_boolean(merged, members, counting, replaced)
+            _clear_kept(merged, counting)
         for member, value in counting.items():
             merged[member] = Standing(value, layer, member)
         replaced.update(part for part in LAYERING_PARTS if members.get(f"/layering/{part}") == "replace")

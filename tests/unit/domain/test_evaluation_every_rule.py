@@ -166,6 +166,19 @@ def test_m6_a_set_for_the_tenant_silences_the_own_default_too() -> None:
     assert delivered(facts, "email", categories=("a",)) == ["email"]
 
 
+def test_otherwise_is_heeded_for_a_channel_that_its_merged_rule_does_not_name() -> None:
+    """Or a set that says "no to all the rest" would be sent to, under the policy of every new environment."""
+    facts = facts_of(
+        environment={"workflows": {"w": {"channel_types": {"push": True}}}},
+        own={"workflows": {"w": {"otherwise": False, "channel_types": {"sms": True}}}},
+    )
+    assert delivered(facts, "email", "sms", "push") == ["sms", "push"]
+    assert (decide(facts).reason, where(decide(facts))) == (
+        "otherwise_opt_out",
+        "user:jhammond default /workflows/w/otherwise",
+    )
+
+
 # The rows of facts/courier.md 3.4, by their number there. A topic is a category; the template routes to three channels.
 
 IN: Tree = {"default": {"enabled": True}}

@@ -98,6 +98,12 @@ def test_every_own_set_that_speaks_of_commercial_must_allow_it(
     assert decide(facts).deliver is expected
 
 
+def test_of_two_own_noes_to_commercial_the_default_is_named() -> None:
+    no: Tree = {"commercial": False}
+    decision = decide(facts_of(workflow=COMMERCIAL, tenants=[("acme", {})], own=no, in_tenant=no))
+    assert where(decision) == "user:jhammond default /commercial"
+
+
 def test_where_the_recipient_says_nothing_the_nearest_default_about_commercial_counts() -> None:
     out, again_in, nothing = {"commercial": False}, {"commercial": True}, Tree()
 
@@ -256,40 +262,3 @@ def test_the_digest_is_the_workflows_else_the_strongest_categorys(
 
 def test_what_is_not_delivered_has_no_digest() -> None:
     assert decide(facts_of(own={"workflows": {"w": {"digest": "daily", "enabled": False}}})).digest is None
-
-
-# Conditions see the question.
-
-
-@pytest.mark.parametrize(
-    ("variable", "expected"),
-    [
-        ("recipient.id", "jhammond"),
-        ("recipient.plan", "free"),
-        ("data.dino", "rex"),
-        ("actor.id", "nedry"),
-        ("tenant.id", "acme"),
-        ("workflow.key", "w"),
-        ("workflow.name", "New comment"),
-    ],
-)
-def test_a_condition_sees(variable: str, expected: str) -> None:
-    def deliver(argument: str) -> bool:
-        condition: JsonValue = {"variable": variable, "operator": "equal_to", "argument": argument}
-        facts = facts_of(
-            workflow={"name": "New comment"},
-            tenants=[("acme", {})],
-            in_tenant={"workflows": {"w": {"conditions": [condition]}}},
-            recipient={"plan": "free", "id": "a property that is called id"},
-        )
-        (decision,) = evaluate(question_of("email", data={"dino": "rex"}, actor={"id": "nedry"}), facts)
-        return decision.deliver
-
-    assert deliver(expected)
-    assert not deliver("something else")
-
-
-def test_json_logic_sees_the_payload_and_the_recipient() -> None:
-    logic: JsonValue = {"and": [{"==": [{"var": "payload.size"}, 3]}, {"==": [{"var": "recipient.plan"}, "free"]}]}
-    facts = facts_of(own={"workflows": {"w": {"condition": logic}}}, recipient={"plan": "free"})
-    assert [evaluate(question_of("email", data={"size": size}), facts)[0].deliver for size in (3, 4)] == [True, False]

@@ -18,7 +18,7 @@ from domain.preference_set import parse_preference_set
 from domain.question import ChannelRef, Question
 from domain.reason import Reason
 from domain.trace import Source
-from tests.unit.domain.questions import AT, JHAMMOND, NOVU, Tree, facts_of
+from tests.unit.domain.questions import AT, JHAMMOND, KNOCK, NOVU, Tree, facts_of
 from tests.unit.domain.random_sets import (
     CATEGORIES,
     CHANNELS,
@@ -207,13 +207,39 @@ def test_a_locked_rule_and_an_override_are_planned_too() -> None:
     assert (answer[0].deliver, answer[0].reason) == (True, "override")
 
 
-def test_choices_of_other_channels_count_beside_a_boolean() -> None:
-    """A boolean clears weaker choices only if it stands alone; the channel beside it is not in the question."""
-    facts = facts_of(environment={"workflows": {"w": {"channel_types": {"email": False}}}})
-    alone: Tree = {"workflows": {"w": True}}
-    beside: Tree = {"workflows": {"w": {"enabled": True, "channels": {"another": True}}}}
-    answers = [planned(facts, alone), planned(facts, beside)]
-    assert [answer[0].deliver for answer in answers if answer is not None] == [True, False]
+OTHER_CHANNEL: Tree = {"channels": {"another": True}}
+
+
+@pytest.mark.parametrize(
+    ("environment", "own", "in_tenant", "expected"),
+    [
+        pytest.param(
+            {"channel_types": {"email": False}}, True, None, (True, "preference_allow"), id="a boolean that stands alone"
+        ),
+        pytest.param(
+            {"channel_types": {"email": False}},
+            {"enabled": True, **OTHER_CHANNEL},
+            None,
+            (False, "channel_type_opt_out"),
+            id="a boolean that does not",
+        ),
+        pytest.param(True, OTHER_CHANNEL, None, (True, "default_allow"), id="a weaker boolean is dropped"),
+        pytest.param(True, OTHER_CHANNEL, {"otherwise": True}, (True, "preference_allow"), id="but not by a set left out"),
+    ],
+)
+def test_choices_of_channels_that_the_question_does_not_name_count_beside_a_boolean(
+    environment: JsonValue, own: JsonValue, in_tenant: JsonValue, expected: tuple[bool, str]
+) -> None:
+    facts = facts_of(policy=KNOCK, environment={"workflows": {"w": environment}}, tenants=[("acme", {})])
+    shape = QuestionShape("w", EMAIL)
+    plan = compile_plan(shape, facts)
+    assert plan is not None
+    own_default = parse_preference_set({"workflows": {"w": own}})
+    own_in_tenant = parse_preference_set({"workflows": {"other": in_tenant}} if in_tenant is not None else {})
+    answer = plan.decide(own_default, own_in_tenant)
+    assert answer is not None
+    assert (answer[0].deliver, answer[0].reason) == expected
+    check(plan, shape, facts, own_default, own_in_tenant)
 
 
 def test_a_set_of_thousands_of_leaves_is_answered_like_a_small_one() -> None:
@@ -232,5 +258,6 @@ def test_answers_stay_right_when_there_are_more_patterns_than_are_remembered() -
         own: dict[str, JsonValue] = {path: bool(number >> bit & 1) for bit, path in enumerate(paths)}
         in_tenant: dict[str, JsonValue] = {"/enabled": True} if number >> len(paths) else {}
         assert plan.decide(own, in_tenant) is not None
+        assert plan.patterns_count <= PATTERNS_MAX
         if number % 97 == 0 or number > PATTERNS_MAX + 190:
             check(plan, shape, facts, own, in_tenant)

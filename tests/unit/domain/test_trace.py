@@ -45,7 +45,6 @@ def rebuilt(facts: Facts) -> Facts:
     )
 
 
-@settings(max_examples=200)
 @given(QUESTIONS, FACTS)
 def test_the_trace_depends_on_what_is_said_and_not_on_the_order_in_which_it_is_stored(
     question: Question, facts: Facts
@@ -53,7 +52,6 @@ def test_the_trace_depends_on_what_is_said_and_not_on_the_order_in_which_it_is_s
     assert as_text(evaluate(question, facts)) == as_text(evaluate(question, rebuilt(facts)))
 
 
-@settings(max_examples=200)
 @given(QUESTIONS, FACTS)
 def test_the_decision_is_what_the_trace_ends_with(question: Question, facts: Facts) -> None:
     for decision in evaluate(question, facts):
@@ -64,7 +62,6 @@ def test_the_decision_is_what_the_trace_ends_with(question: Question, facts: Fac
         assert decision.deliver is not any(entry.verdict is Verdict.NO for entry in entries)
 
 
-@settings(max_examples=200)
 @given(QUESTIONS, FACTS)
 def test_what_decided_stands_in_the_layer_that_is_named(question: Question, facts: Facts) -> None:
     """Or the answer to "which event decided?" would lead nowhere."""
@@ -79,7 +76,7 @@ def test_what_decided_stands_in_the_layer_that_is_named(question: Question, fact
                 assert layer.leaves[entry.path] == entry.value
 
 
-@settings(max_examples=300)
+@settings(max_examples=200)
 @given(
     FACTS,
     st.sampled_from(["", "/workflows/w", "/categories/c1"]),
@@ -105,7 +102,6 @@ def test_the_strongest_own_no_to_a_channel_is_never_delivered(
     assert not decision.deliver or replaced or decision.reason in (Reason.REQUIRED, Reason.OVERRIDE)
 
 
-@settings(max_examples=200)
 @given(QUESTIONS, FACTS)
 def test_while_a_rule_is_locked_no_own_rule_changes_an_answer(question: Question, facts: Facts) -> None:
     """Routing, commercial and schedule are no rules in this sense: they count, and are left out here."""
