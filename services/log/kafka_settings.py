@@ -10,7 +10,8 @@ from typing import Any, Final
 from aiokafka.helpers import create_ssl_context
 
 CLIENT_ID: Final = "prefledger"
-REQUEST_TIMEOUT_MILLISECONDS: Final = 10_000
+# Half of what a start may take: cancelled in the middle of its first question, aiokafka leaves the connection open.
+REQUEST_TIMEOUT_MILLISECONDS: Final = 5_000
 RETRY_BACKOFF_MILLISECONDS: Final = 100
 METADATA_MAX_AGE_MILLISECONDS: Final = 60_000
 CONNECTIONS_MAX_IDLE_MILLISECONDS: Final = 540_000

@@ -100,6 +100,9 @@ def _prepare(connection: sqlite3.Connection, path: Path) -> None:
         connection.execute(f"PRAGMA {pragma}")
     if connection.execute("PRAGMA user_version").fetchone()[0] == 0:
         _lay_out(connection)
+    # SQLite opens a file that it may not write without a word; only taking the write lock tells.
+    connection.execute("BEGIN IMMEDIATE")
+    connection.execute("ROLLBACK")
 
 
 def _check_owner(connection: sqlite3.Connection, path: Path) -> None:
