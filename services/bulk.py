@@ -193,12 +193,16 @@ class BulkRunner:
         return Known(event, body, rows)
 
     async def _run(self) -> None:
+        trouble = None
         while True:
             try:
                 for bulk_id in self._due():
                     await self._carry_out(bulk_id)
+                trouble = None
             except ServiceError as error:
-                log.warning("environment %s: a bulk operation waits: %s", self._environment, error)
+                if str(error) != trouble:
+                    log.warning("environment %s: a bulk operation waits: %s", self._environment, error)
+                trouble = str(error)
             except Exception:
                 log.exception("environment %s: a bulk operation failed and is tried again", self._environment)
             with suppress(TimeoutError):

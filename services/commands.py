@@ -101,8 +101,11 @@ def describe(tree: JsonValue) -> Body:
 
 
 def describe_more(tree: JsonValue) -> Body:
-    """These properties are written over the holder's; null is a value among them. Raises Invalid."""
-    return HolderDescribed(Patch(_properties(tree)))
+    """These properties are written over the holder's; null is a value among them. Raises Invalid.
+
+    Free: a property called `parent` may be anything here.
+    """
+    return HolderDescribed(Patch(_free_properties(tree)))
 
 
 def describe_partly(tree: JsonValue) -> Body:
@@ -112,11 +115,16 @@ def describe_partly(tree: JsonValue) -> Body:
     return HolderDescribed(Patch(leaves, tuple(unsets)))
 
 
-def _properties(tree: JsonValue) -> Leaves:
+def _free_properties(tree: JsonValue) -> Leaves:
     leaves = flatten(check_object(tree, "", "the properties"))
     if len(leaves) > PROPERTIES_MAX:
         raise Invalid("", f"there are {len(leaves)} properties; at most {PROPERTIES_MAX} are allowed")
     check_numbers(tree)
+    return leaves
+
+
+def _properties(tree: JsonValue) -> Leaves:
+    leaves = _free_properties(tree)
     parent = leaves.get("/parent")
     if parent is not None and not isinstance(parent, str):
         raise Invalid("/parent", "a parent is the id of another tenant")

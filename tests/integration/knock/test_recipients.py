@@ -40,6 +40,13 @@ def test_a_description_that_says_nothing_new_is_no_event(http: httpx.Client, new
     assert [entry["type"] for entry in history(http, f"user:{user}")] == ["HolderDescribed"]
 
 
+@pytest.mark.parametrize("value", [7, None, True, "acme", {"id": "x"}, [], "null"])
+def test_a_property_called_parent_is_a_property_like_any_other(http: httpx.Client, new_id: NewId, value: Any) -> None:
+    user = new_id("user")
+    http.put(f"/v1/users/{user}", json={"parent": value}).raise_for_status()
+    assert http.get(f"/v1/users/{user}").json()["parent"] == value
+
+
 def test_a_user_is_there_from_its_first_preference_and_gone_when_deleted(
     knock: Knock, http: httpx.Client, new_id: NewId
 ) -> None:
