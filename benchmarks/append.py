@@ -1,16 +1,13 @@
 """Append: many writers against one, and batches of a thousand."""
 
 import asyncio
-import tempfile
 import time
 from collections.abc import Sequence
-from pathlib import Path
 
 from benchmarks.machine import median, show
 from benchmarks.population import Maker
 from schemas.record import NewRecord
 from services.log.port import EventLog, Stored
-from services.log.sqlite_log import SqliteEventLog
 
 WRITERS = 32
 ROUND_SECONDS = 1.5
@@ -66,14 +63,3 @@ async def measure(name: str, log: EventLog, rounds: int) -> None:
         f"append, {name} log, durable: 1 writer {median(one):,.0f} events/s, {WRITERS} writers {median(many):,.0f}; "
         f"ratio {median(many) / median(one):.1f} (bar 10); batches of {BATCH:,}: {median(batch):,.0f} events/s (bar 30,000)"
     )
-
-
-async def run(rounds: int) -> None:
-    """The embedded log's line."""
-    with tempfile.TemporaryDirectory() as folder:
-        log = SqliteEventLog(Path(folder) / "log.sqlite")
-        await log.start()
-        try:
-            await measure("embedded", log, rounds)
-        finally:
-            await log.stop()

@@ -1,12 +1,10 @@
 """Replay: from a log to caught-up views, against what the same fetching, decoding and writing costs by itself."""
 
-import asyncio
 import gc
 import io
 import sqlite3
 import tempfile
 import time
-from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 from fastavro import schemaless_reader
@@ -23,7 +21,6 @@ from schemas.codec import HEADER_LENGTH
 from schemas.record import LogRecord, NewRecord
 from schemas.released import newest
 from services.log.port import EventLog
-from services.log.sqlite_log import SqliteEventLog
 
 BARE_BATCH = 1_000
 """What the bar names: rows a transaction of the baseline."""
@@ -136,21 +133,9 @@ async def measure(name: str, log: EventLog, holders: int, count: int, rounds: in
     )
 
 
-async def run(
-    holders: int, count: int, rounds: int, with_kafka: Callable[[Callable[[str], Awaitable[None]]], Awaitable[None]] | None
-) -> None:
-    """Both logs' lines."""
-    records = events(holders, count)
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        log = SqliteEventLog(folder / "log.sqlite")
-        await log.start()
-        await fill_log(log, records)
-        await measure("embedded", log, holders, count, rounds, folder)
-        await log.stop()
-
-
-if __name__ == "__main__":
-    import sys
-
-    asyncio.run(run(int(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3]), None))
+async def run(name: str, log: EventLog, holders: int, rounds: int) -> None:
+    """One log's line, with as many changes as there are holders."""
+    count = 2 * holders
+    await fill_log(log, events(holders, count))
+    with tempfile.TemporaryDirectory() as folder:
+        await measure(name, log, holders, count, rounds, Path(folder))

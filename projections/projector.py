@@ -17,7 +17,7 @@ from projections.checkpoint import Checkpoint
 from projections.fold_batch import LogDisagrees, fold_batch
 from projections.position import record_hash
 from projections.position_watcher import PositionWatcher
-from projections.views_store import load_batch, read_checkpoint, tidy_up, write_batch
+from projections.views_store import CheckpointMoved, load_batch, read_checkpoint, tidy_up, write_batch
 from schemas.codec import Undecodable, UnknownSchema, decode
 from schemas.record import LogRecord
 
@@ -38,7 +38,7 @@ Arguments = TypeVarTuple("Arguments")
 Result = TypeVar("Result")
 
 
-EXPECTED = (LogDisagrees, UnknownSchema)
+EXPECTED = (LogDisagrees, UnknownSchema, CheckpointMoved)
 """What stops a projector by design: told in a sentence, without a traceback."""
 
 
@@ -148,7 +148,8 @@ class Projector:
     ) -> None:
         """`accept` is shown the ledger's identity before anything is served; what it raises stops the projector.
 
-        `moved` is called, on the event loop, whenever the views say something new. `progress` is that of a projector that this one goes on for: a node that was live stays so.
+        `moved` is called, on the event loop, whenever the views say something new. `progress` is that of a projector
+        that this one goes on for: a node that was live stays so.
         """
         self._source = source
         self._connection = connection
@@ -221,11 +222,16 @@ class Projector:
                     )
                 return
 
+    @property
+    def _next_offset(self) -> int:
+        checkpoint = self.progress.checkpoint
+        return checkpoint.next_offset if checkpoint is not None else 0
+
     async def _step(self) -> None:
         limit = LIVE_BATCH_LIMIT if self.progress.state is State.LIVE else BATCH_LIMIT
         try:
             await self._ask_for_end()
-            records = await self._source.read(self._watcher.next_offset, limit=limit, wait_seconds=WAIT_SECONDS)
+            records = await self._source.read(self._next_offset, limit=limit, wait_seconds=WAIT_SECONDS)
         except Unreachable as error:
             await self._wait_out(error)
             return
@@ -253,7 +259,7 @@ class Projector:
         """
         progress = self.progress
         if progress.log_end is not None:
-            behind = self._watcher.next_offset < progress.log_end
+            behind = self._next_offset < progress.log_end
             if behind or self._monotonic() - progress.asked_at_seconds < CONFIRM_SECONDS:
                 return
         asked_at_seconds = self._monotonic()
@@ -264,7 +270,7 @@ class Projector:
         self._see_how_far()
 
     def _see_how_far(self) -> None:
-        progress, next_offset = self.progress, self._watcher.next_offset
+        progress, next_offset = self.progress, self._next_offset
         if progress.log_end is None or progress.start_end is None or progress.checkpoint is None:
             return
         if next_offset >= progress.log_end:
