@@ -33,6 +33,11 @@ class Node:
         for ledger in self.ledgers.values():
             ledger.start()
 
+    def begin_to_stop(self) -> None:
+        """Tell whatever would go on for ever that it must end. Safe to call from a signal handler."""
+        for ledger in self.ledgers.values():
+            ledger.is_ending = True
+
     async def stop(self) -> None:
         """Stop in bounded time and let go of the folder."""
         for ledger in self.ledgers.values():

@@ -89,10 +89,10 @@ def delete_set(holder: Holder, set_id: SetId) -> Body:
     return PreferenceSetDeleted(set_id)
 
 
-def check_set_of(holder: Holder, set_id: SetId) -> None:
+def check_set_of(holder: Holder, set_id: SetId, pointer: str = "") -> None:
     """The environment and tenants speak for others by their default only. Raises Invalid."""
     if holder.kind in (HolderKind.ENVIRONMENT, HolderKind.TENANT) and set_id.kind is not SetKind.DEFAULT:
-        raise Invalid("", f"a {holder.kind.value} has one preference set, default")
+        raise Invalid(pointer, f"a {holder.kind.value} has one preference set, default")
 
 
 def describe(tree: JsonValue) -> Body:

@@ -36,19 +36,22 @@ Event = Mapping[str, JsonValue]
 
 def _of_set(make: Callable[[Holder, SetId, JsonValue], Body]) -> Callable[[Event, Holder], Body]:
     def parse(event: Event, holder: Holder) -> Body:
+        set_id = _set_id(event, holder)
         try:
-            return make(holder, _set_id(event), event.get("preferences"))
+            return make(holder, set_id, event.get("preferences"))
         except Invalid as error:
             raise Invalid(f"/preferences{error.pointer}", error.message) from None
 
     return parse
 
 
-def _set_id(event: Event) -> SetId:
+def _set_id(event: Event, holder: Holder) -> SetId:
     name = event.get("set", "default")
     if not isinstance(name, str):
         raise Invalid("/set", "set must be a string")
-    return parse_set_id(name, "/set")
+    set_id = parse_set_id(name, "/set")
+    commands.check_set_of(holder, set_id, "/set")
+    return set_id
 
 
 def _described(event: Event, _: Holder) -> Body:
@@ -57,6 +60,13 @@ def _described(event: Event, _: Holder) -> Body:
         return make(event.get("properties"))
     except Invalid as error:
         raise Invalid(f"/properties{error.pointer}", error.message) from None
+
+
+def _policy(event: Event, _: Holder) -> Body:
+    try:
+        return commands.set_policy(event.get("policy"))
+    except Invalid as error:
+        raise Invalid(f"/policy{error.pointer}", error.message) from None
 
 
 def _entry(kind: EntryKind) -> Callable[[Event, Holder], Body]:
@@ -79,9 +89,9 @@ _Parser = tuple[tuple[str, ...], Callable[[Event, Holder], Body]]
 PARSERS: dict[str, _Parser] = {
     "PreferenceSetReplaced": (("set", "preferences"), _of_set(commands.replace_set)),
     "PreferenceSetMerged": (("set", "preferences"), _of_set(commands.merge_set)),
-    "PreferenceSetDeleted": (("set",), lambda event, holder: commands.delete_set(holder, _set_id(event))),
+    "PreferenceSetDeleted": (("set",), lambda event, holder: commands.delete_set(holder, _set_id(event, holder))),
     "HolderDescribed": (("properties", "replaces"), _described),
-    "PolicySet": (("policy",), lambda event, _: commands.set_policy(event.get("policy"))),
+    "PolicySet": (("policy",), _policy),
 }
 """The event types that may be published, with the members each has beside the common ones."""
 

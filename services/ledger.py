@@ -73,6 +73,8 @@ class Ledger:
         )
         self.environment_stream = secrets.stream_key(ENVIRONMENT)
         self._trouble: str | None = None
+        self.is_ending = False
+        """Set as soon as the node is told to stop: an answer that would go on for ever ends then."""
         self._task: asyncio.Task[None] | None = None
         self._keys: dict[str, ApiKey] = {}
         self._keys_offset: int | None = None

@@ -69,10 +69,15 @@ def run(settings: Settings, announce: Callable[[Node, str, str | None], None]) -
 
 
 class _Server(uvicorn.Server):
+    def __init__(self, config: uvicorn.Config, begin_to_stop: Callable[[], None]) -> None:
+        super().__init__(config)
+        self._begin_to_stop = begin_to_stop
+
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:  # noqa: ARG002 - the signature of a signal handler
         """Without keeping the signal: uvicorn would raise it again at the end, before the log and the views are closed."""
         self.force_exit = self.should_exit and sig == signal.SIGINT
         self.should_exit = True
+        self._begin_to_stop()
 
 
 async def _serve(
@@ -90,7 +95,7 @@ async def _serve(
         timeout_graceful_shutdown=DRAIN_SECONDS,
         log_level=settings.log_level,
     )
-    server = _Server(config)
+    server = _Server(config, node.begin_to_stop)
     host, port = listener.getsockname()[:2]
     url = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
     node.start()

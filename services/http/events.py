@@ -33,8 +33,10 @@ router = APIRouter(prefix="/events", tags=["events"])
 
 BATCH_MAX = 1_000
 FEED_PAGE = 500
-FOLLOW_WAIT_SECONDS = 15.0
+FOLLOW_SILENCE_SECONDS_MAX = 15.0
 """How long a followed feed is silent before it sends an empty line, so that neither side takes the other for dead."""
+FOLLOW_STEP_SECONDS = 0.5
+"""How often one that waits looks whether it may still go on."""
 
 
 @router.post("", responses=ANSWER, openapi_extra=EVENTS_BODY)
@@ -109,9 +111,9 @@ async def read_events(
     start = _start(caller, after)
 
     def still_allowed() -> bool:
-        """Asked again and again: a feed can be followed for longer than its key is valid."""
+        """Asked again and again: a feed can be followed for longer than its key is valid, or the node runs."""
         try:
-            return _caller_again(request).credential == caller.credential
+            return not caller.ledger.is_ending and _caller_again(request).credential == caller.credential
         except ServiceError:
             return False
 
@@ -142,7 +144,7 @@ def _start(caller: Caller, after: str | None) -> int:
 async def _lines(
     caller: Caller, start: int, follow: bool, limit: int | None, still_allowed: Callable[[], bool]
 ) -> AsyncIterator[bytes]:
-    left = limit
+    left, silent_seconds = limit, 0.0
     while (left is None or left > 0) and still_allowed():
         count = FEED_PAGE if left is None else min(FEED_PAGE, left)
         entries = await caller.ledger.views.reader.read(partial(feed, start=start, limit=count))
@@ -153,5 +155,8 @@ async def _lines(
         if len(entries) < count:
             if not follow:
                 return
-            if not await caller.ledger.views.watcher.wait_past(start, FOLLOW_WAIT_SECONDS):
+            if not await caller.ledger.views.watcher.wait_past(start, FOLLOW_STEP_SECONDS):
+                silent_seconds += FOLLOW_STEP_SECONDS
+            if silent_seconds >= FOLLOW_SILENCE_SECONDS_MAX:
+                silent_seconds = 0.0
                 yield b"\n"
