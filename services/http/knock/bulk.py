@@ -13,13 +13,16 @@ from domain.json_value import JsonValue
 from projections.position import instant_text
 from services.bulk import BulkProgress
 from services.commands import draft_of
+from services.errors import PositionNotReached
 from services.http.knock.errors import no_such
-from services.http.knock.exchange import Call, check_list
+from services.http.knock.exchange import Call, check_list, read
 from services.http.knock.recipient_request import TENANTS, Write, object_writes, tenant_of, tenant_writes, user_writes
+from services.http.knock.recipients import forgetting
 from services.http.knock.routing import Answer, Route
 from services.http.knock.set_request import set_of, written_set
 from services.identifiers import new_event_id
 from services.keys import Scope
+from services.ledger import now_milliseconds
 
 ROWS_MAX = 1_000
 
@@ -131,7 +134,9 @@ def _row(bodies: Sequence[Body]) -> BulkRow:
 
 
 async def _request_deletion(call: Call, operation: str, holders: Sequence[Holder]) -> Answer:
-    rows = tuple(BulkRow(forgotten="none") for _ in holders)
+    rows = await read(
+        call, lambda reader, *_: tuple(BulkRow(forgotten=forgetting(reader, holder).suppress) for holder in holders)
+    )
     return await _request(
         call, lambda bulk_id: BulkRequested(bulk_id, operation, tuple(holders), DEFAULT_SET, {}, rows=rows)
     )
@@ -143,13 +148,22 @@ async def _request(call: Call, body_of: Callable[[str], BulkRequested]) -> Answe
     may_repeat = command.event_id is not None
     event_id = command.event_id or new_event_id()
     bulk_id = str(UUID(bytes=event_id))
-    draft = draft_of(call.ledger, ENVIRONMENT, body_of(bulk_id), replace(command, event_id=event_id))
+    request = body_of(bulk_id)
+    draft = draft_of(call.ledger, ENVIRONMENT, request, replace(command, event_id=event_id))
     try:
         await call.ledger.publisher.publish_one(draft, may_repeat=may_repeat)
+    except PositionNotReached:
+        return Answer(_shown_operation(call, _queued(request)))
     finally:
         # Whatever became of the answer: if the request was stored, this node carries it out.
         call.ledger.bulk.take_on(bulk_id)
     return await _shown(call, bulk_id)
+
+
+def _queued(request: BulkRequested) -> BulkProgress:
+    """A request that is stored, and that this node has not folded yet."""
+    now = now_milliseconds()
+    return BulkProgress(request.bulk_id, request.operation, len(request.holders), 0, (), 0, now, now, None, "")
 
 
 async def _shown(call: Call, bulk_id: str) -> Answer:

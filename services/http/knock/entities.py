@@ -13,6 +13,7 @@ from projections.position import instant_text
 from services.http.knock.preferences import stored_sets
 from services.http.knock.recipient_request import TENANTS
 from services.http.knock.set_view import says_something, set_name, shown_set
+from services.ledger import now_milliseconds
 from services.stream_reader import StreamReader
 
 _USER_MEMBERS = ("avatar", "email", "name", "phone_number", "timezone")
@@ -30,11 +31,16 @@ def life(reader: StreamReader, connection: sqlite3.Connection, holder: Holder) -
     return None
 
 
-def shown_entity(reader: StreamReader, connection: sqlite3.Connection, holder: Holder) -> dict[str, Any] | None:
-    """A user or an object; None where there is none."""
+def shown_entity(
+    reader: StreamReader, connection: sqlite3.Connection, holder: Holder, *, is_stored: bool = False
+) -> dict[str, Any] | None:
+    """A user or an object; None where there is none. `is_stored`: there is, even if it is not folded yet."""
     known = life(reader, connection, holder)
     if known is None:
-        return None
+        if not is_stored:
+            return None
+        now = now_milliseconds()
+        known = Life(now, now)
     described = tenant(holder.id) if holder.collection == TENANTS else holder
     properties = unflatten(reader.leaves(described, PROPERTIES))
     times = {

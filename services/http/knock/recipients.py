@@ -4,9 +4,17 @@ import sqlite3
 from collections.abc import Sequence
 from typing import Any
 
-from domain.event import PROPERTIES, HolderDescribed, HolderForgotten, PreferenceSetMerged, SetsAdopted
+from domain.event import (
+    PROPERTIES,
+    SUPPRESS,
+    SUPPRESSION,
+    HolderDescribed,
+    HolderForgotten,
+    PreferenceSetMerged,
+    SetsAdopted,
+)
 from domain.fold import patched
-from domain.holder import Holder, HolderKind, object_in, parse_holder, tenant, user
+from domain.holder import Holder, HolderKind, object_in, parse_holder, parse_set_id, tenant, user
 from domain.identifier import check_id
 from domain.invalid import Invalid
 from projections.history import event_by_id
@@ -16,7 +24,6 @@ from services.http.knock.entities import life, own_sets, shown_entity
 from services.http.knock.errors import no_such
 from services.http.knock.exchange import Call, Write, event_index, publish, read
 from services.http.knock.paging import PageAsked, asked_page, page_of
-from services.http.knock.preferences import stored_sets
 from services.http.knock.recipient_request import TENANTS, object_writes, user_writes
 from services.http.knock.routing import Answer, Route
 from services.keys import Scope
@@ -35,13 +42,15 @@ async def put_entity(call: Call) -> Answer:
         if isinstance(event, PreferenceSetMerged):
             access.check_set(call.token, event.set_id, access.WRITE)
     published = await publish(call, await needed(call, writes))
-    shown = await seen(call, holder, published.unfolded)
-    return Answer(shown or {"__typename": "User", "id": holder.id}, published.replay_headers(call))
+    return Answer(await seen(call, holder, published.unfolded), published.replay_headers(call))
 
 
 async def seen(call: Call, holder: Holder, unfolded: Sequence[Write] = ()) -> dict[str, Any] | None:
     """A user or an object as it is now; None where there is none."""
-    return await read(call, lambda reader, connection, _: shown_entity(reader, connection, holder), unfolded)
+    is_stored = bool(unfolded)
+    return await read(
+        call, lambda reader, connection, _: shown_entity(reader, connection, holder, is_stored=is_stored), unfolded
+    )
 
 
 async def needed(call: Call, writes: Sequence[Write]) -> list[Write]:
@@ -82,9 +91,15 @@ async def forget(call: Call, holders: Sequence[Holder]) -> None:
     """Forget those holders that there are."""
 
     def run(reader: StreamReader, connection: sqlite3.Connection, _: object) -> list[Write]:
-        return [(one, HolderForgotten("none")) for one in holders if life(reader, connection, one) is not None]
+        return [(one, forgetting(reader, one)) for one in holders if life(reader, connection, one) is not None]
 
     await publish(call, await read(call, run))
+
+
+def forgetting(reader: StreamReader, holder: Holder) -> HolderForgotten:
+    """The event that forgets a holder. What must never be sent to it, by an earlier word, stays so."""
+    earlier = reader.leaves(holder, SUPPRESSION).get("/suppress")
+    return HolderForgotten(next((known for known in SUPPRESS if known == earlier), "none"))
 
 
 async def list_users(call: Call) -> Answer:
@@ -170,15 +185,17 @@ async def merge_users(call: Call) -> Answer:
     def run(reader: StreamReader, connection: sqlite3.Connection, _: object) -> list[Write] | None:
         if life(reader, connection, source) is None:
             return None
-        sets = tuple((set_id, reader.set_leaves(source, set_id)) for set_id in stored_sets(reader, source))
-        return [(target, SetsAdopted(source, sets)), (source, HolderForgotten("none"))]
+        # All of its sets, also those that only other dialects know: with the source they would be gone.
+        rows = reader.state.items(reader.secrets.stream_key(source), "set:")
+        sets = [(parse_set_id(item.removeprefix("set:")), row.stored.leaves) for item, row in rows.items()]
+        adopted = SetsAdopted(source, tuple((set_id, leaves) for set_id, leaves in sets if leaves))
+        return [(target, adopted), (source, forgetting(reader, source))]
 
     writes = await read(call, run)
     if writes is None and not await _was_merged(call, source):
         raise no_such(f"the user {source.id[:60]!r}")
     published = await publish(call, writes or [])
-    shown = await seen(call, target, published.unfolded)
-    return Answer(shown or {"__typename": "User", "id": target.id})
+    return Answer(await seen(call, target, published.unfolded))
 
 
 async def _was_merged(call: Call, source: Holder) -> bool:

@@ -8,6 +8,7 @@ from domain.identifier import check_id
 from domain.invalid import Invalid
 from domain.json_value import JsonValue
 from projections.position import instant_text
+from services.errors import PositionNotReached
 from services.evaluation.asked import RECIPIENTS_MAX, parse_asked
 from services.facts import described
 from services.http.knock.errors import KnockError
@@ -53,7 +54,9 @@ async def _trigger(call: Call, workflow: str, body: dict[str, JsonValue]) -> Ans
     earlier = call.runs.kept.run(run_id, call.ledger.environment)
     if earlier is not None:
         return _replayed(run_id, earlier, question)
-    await publish(call, await needed(call, [*writes, *actor_writes, *tenant_writes]))
+    published = await publish(call, await needed(call, [*writes, *actor_writes, *tenant_writes]))
+    if published.unfolded:
+        raise PositionNotReached("what came along is stored and not folded yet; send the trigger again with the same key")
     question |= await read(call, lambda reader, _, moment: _seen(reader, moment, actor))
     call.runs.kept.keep(run_id, WorkflowRun(call.ledger.environment, question, call.request.state.request_id))
     return _answer(run_id)

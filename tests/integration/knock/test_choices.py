@@ -89,6 +89,28 @@ def test_merging_users_copies_no_properties(http: httpx.Client, new_id: NewId) -
     assert http.post(f"/v1/users/{target}/merge", json={"from_user_id": source}).json()["name"] is None
 
 
+def test_deleting_a_user_lifts_no_suppression(http: httpx.Client, new_id: NewId) -> None:
+    users = [new_id("user"), new_id("user")]
+    for user in users:
+        http.put(f"/v1/users/{user}", json={"name": "x"}).raise_for_status()
+        http.delete(f"/ledger/v1/holders/user:{user}", params={"suppress": "all"}).raise_for_status()
+        http.put(f"/v1/users/{user}", json={"name": "again"}).raise_for_status()
+    http.delete(f"/v1/users/{users[0]}").raise_for_status()
+    finished(http, http.post("/v1/users/bulk/delete", json={"user_ids": users[1:]}).json()["id"])
+    for user in users:
+        assert decided(http, user, "w", ["email"]) == [False]
+
+
+def test_merging_users_takes_along_what_only_other_dialects_know(http: httpx.Client, new_id: NewId) -> None:
+    target, source = new_id("user"), new_id("user")
+    ours = "/ledger/v1/holders/user:{}/preferences/default"
+    schedule = {"schedule": {"enabled": False}}
+    http.put(ours.format(source), json=schedule).raise_for_status()
+    http.put(f"/v1/users/{target}", json={}).raise_for_status()
+    http.post(f"/v1/users/{target}/merge", json={"from_user_id": source}).raise_for_status()
+    assert http.get(ours.format(target)).json()["preferences"] == schedule
+
+
 def test_a_default_of_a_user_shows_its_own_commercial_word_inside_a_tenant(http: httpx.Client, new_id: NewId) -> None:
     user, tenant = new_id("user"), new_id("tenant")
     settings = {"preference_set": {"commercial_subscribed": True}}
