@@ -133,6 +133,6 @@ def _checked_key(key: str | None) -> str:
 
 
 def _checked_header(value: str, what: str) -> str:
-    if not value.isascii() or not value.isprintable() or " " in value:
-        raise click.ClickException(f"{what} has a space or a character that no header can carry: copy it again, whole")
+    if not value.isascii() or not value.isprintable() or value != value.strip():
+        raise click.ClickException(f"{what} has a character that no header can carry: copy it again, whole")
     return value

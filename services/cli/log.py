@@ -16,7 +16,10 @@ def log() -> None:
     """Look after the embedded log, offline: no node may run on the data folder meanwhile."""
 
 
-@log.command(epilog=example("prefledger log backup /backups/development.sqlite --environment development"))
+@log.command(
+    short_help="Copy an environment's embedded log to a file.",
+    epilog=example("prefledger log backup /backups/development.sqlite --environment development"),
+)
 @click.argument("target", type=click.Path(path_type=Path))
 @click.option("--data", type=click.Path(path_type=Path), help="The folder of the embedded log.")
 @click.option("--environment", help="Whose log; the first environment's, if not given.")

@@ -7,12 +7,12 @@ from services.cli.options import example
 from services.cli.output import show_text
 
 
-@click.group(short_help="Check the schemas of the log's records.", epilog=example("prefledger schemas check"))
+@click.group(short_help="Look at the schemas of the log's records.", epilog=example("prefledger schemas check"))
 def schemas() -> None:
     """Look at the schemas of the log's records, offline."""
 
 
-@schemas.command(epilog=example("prefledger schemas check"))
+@schemas.command(short_help="Check that released schemas are as they were.", epilog=example("prefledger schemas check"))
 def check() -> None:
     """Prove that every schema ever released is unchanged, and that this release reads what each of them wrote."""
     problems = check_released()

@@ -1,0 +1,127 @@
+"""The documentation's tables say what the code does: settings, commands, reasons, problems, events, calls and scopes."""
+
+import re
+from collections.abc import Iterator
+
+import httpx
+import pytest
+from fastapi.routing import APIRoute
+
+from domain.condition import OPERATORS
+from domain.policy import DECIDE, OWN_DEFAULT_IN_TENANT
+from domain.rule import RULE_MEMBERS
+from services.http.app import ROUTERS
+from services.keys import Scope
+from tests.docs.tables import TABLES, Table, found_on
+from tests.server_process import ROOT, ServerProcess
+
+API = (ROOT / "docs" / "api.md").read_text(encoding="utf-8")
+HOT_CALLS = {("POST", "/evaluate"), ("POST", "/evaluate/batch")}
+"""The two calls that no router has: they are answered before the framework."""
+
+Call = tuple[str, str, str]
+
+
+def documented_calls() -> list[Call]:
+    """Method, path and scope of each row of the table of calls."""
+    rows = re.findall(r"^\| `([A-Z]+) (/\S*)` \| `?(\w+)`? \|", API, re.MULTILINE)
+    assert rows, "docs/api.md has no table of calls"
+    return rows
+
+
+@pytest.mark.parametrize("table", TABLES, ids=str)
+def test_a_table_is_what_the_code_says(table: Table) -> None:
+    page = (ROOT / table.page).read_text(encoding="utf-8")
+    assert found_on(page, table) == table.text(), "bring the page up to the code with: python -m tests.docs.tables"
+
+
+def test_every_call_is_documented_and_no_other() -> None:
+    served = {
+        (method, route.path)
+        for router in ROUTERS
+        for route in router.routes
+        if isinstance(route, APIRoute)
+        for method in route.methods or ()
+    } | HOT_CALLS
+    documented = {(method, path) for method, path, _ in documented_calls()}
+    assert served - documented == set(), "docs/api.md does not tell of calls that there are"
+    assert documented - served == set(), "docs/api.md promises calls that there are not"
+
+
+def first_column(page: str, head: str) -> set[str]:
+    """The names in the first column of the table whose head begins so."""
+    text = (ROOT / page).read_text(encoding="utf-8")
+    found = re.search(rf"^\| {head} \|.*\n\|[-|]+((?:\n\|.*)*)", text, re.MULTILINE)
+    assert found is not None, f"{page} has no table of {head}"
+    return {name for row in found[1].splitlines()[1:] for name in re.findall(r"`(\w+)`", row.split("|")[1])}
+
+
+def test_every_operator_of_conditions_is_documented() -> None:
+    assert first_column("docs/preferences.md", "Operators") == OPERATORS
+
+
+def test_every_member_of_a_rule_is_documented() -> None:
+    assert first_column("docs/preferences.md", "Member of a rule") == set(RULE_MEMBERS)
+
+
+def test_every_policy_is_documented() -> None:
+    assert first_column("docs/preferences.md", "`decide`") == set(DECIDE)
+    assert first_column("docs/preferences.md", "`own_default_in_tenant`") == set(OWN_DEFAULT_IN_TENANT)
+
+
+def test_every_header_that_a_write_reads_is_documented() -> None:
+    for module in ("writes.py", "auth.py"):
+        text = (ROOT / "services" / "http" / module).read_text(encoding="utf-8")
+        named = {name.lower() for name in re.findall(r'"([iI]f-[a-zA-Z-]+|idempotency-key|prefledger-[a-z-]+)"', text)}
+        if module == "writes.py":
+            (names,) = re.findall(r"for name in \((.*?)\)", text)
+            named |= {f"prefledger-{name.lower()}" for name in re.findall(r'"(.*?)"', names)}
+        assert named, f"{module} reads no header any more: this test has lost its subject"
+        lost = [name for name in named if f"`{name}" not in API.lower()]
+        assert not lost, f"docs/api.md does not tell of the headers {lost}"
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
+    with ServerProcess(tmp_path_factory.mktemp("tables") / "data") as started:
+        yield started
+
+
+@pytest.fixture(scope="module")
+def keys(server: ServerProcess) -> dict[str, str]:
+    """A key for each scope, with nothing but that scope."""
+    issued: dict[str, str] = {}
+    for scope in Scope:
+        body = {"name": scope.value, "scopes": [scope.value]}
+        answer = httpx.post(f"{server.url}/ledger/v1/keys", headers=server.headers, json=body)
+        issued[scope.value] = answer.raise_for_status().json()["key"]
+    return issued
+
+
+def asked(server: ServerProcess, method: str, path: str, key: str | None) -> httpx.Response:
+    real = path.format(
+        holder="user:x", set_name="default", run_id="x", event_id="x", collection="workflows", key="x", key_id="x"
+    )
+    headers = {"Authorization": f"Bearer {key}"} if key is not None else {}
+    return httpx.request(method, f"{server.url}/ledger/v1{real}", headers=headers)
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "scope"), documented_calls(), ids=[f"{method} {path}" for method, path, _ in documented_calls()]
+)
+def test_a_call_takes_the_scope_that_is_documented(
+    server: ServerProcess, keys: dict[str, str], method: str, path: str, scope: str
+) -> None:
+    if scope == "none":
+        assert asked(server, method, path, None).status_code == 200
+        return
+    assert asked(server, method, path, None).status_code == 401
+    other = keys["evaluate" if scope != "evaluate" else "read"]
+    refused = asked(server, method, path, other)
+    assert (refused.status_code, f"the scope '{scope}'" in refused.json()["detail"]) == (403, True), refused.text
+
+
+def test_every_metric_is_documented(server: ServerProcess) -> None:
+    served = set(re.findall(r"^# TYPE (prefledger_\w+)", httpx.get(f"{server.url}/metrics").text, re.MULTILINE))
+    documented = set(re.findall(r"`(prefledger_\w+)", (ROOT / "docs" / "operations.md").read_text(encoding="utf-8")))
+    assert served == documented
