@@ -185,6 +185,8 @@ def same(one: object, other: object) -> bool:
 
 def changes_between(before: Mapping[str, JsonValue], after: Mapping[str, JsonValue]) -> list[Change]:
     """What differs, leaf by leaf, in the order of the paths."""
+    if not before:
+        return [Change(path, MISSING, after[path]) for path in sorted(after)]
     changes: list[Change] = []
     for path, value in after.items():
         old = before.get(path, MISSING)

@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 
-from domain.document import Change, Leaves, Missing, changes_between
+from domain.document import MISSING, Change, Leaves, changes_between
 from domain.event import Event, HolderForgotten, LedgerOpened, LedgerSealed, is_set_item, type_of
 from domain.fold import EVENT_ID_REUSED, FOLD_VERSION, Outcome, Remembered, Verdict, fold, judge, touches_every_item
 from domain.holder import HolderKind
@@ -126,7 +126,7 @@ class _BatchFold:
             self.environment_offset = offset
         reference = event_reference(event.event_id, self.position, self.recorded_at)
         before = self._items_before(event, holder)
-        after = fold(event.body, event.item, {item: row.stored.leaves for item, row in before.items()})
+        after = fold(event.body, event.item, {item: row.stored.leaves for item, row in before.items()} if before else {})
         shown: list[dict[str, Any]] = []
         version: int | None = None
         for item, leaves in after.items():
@@ -281,9 +281,9 @@ def _shown(change: Change, item: str | None) -> dict[str, Any]:
     """A change as history shows it. A side on which there was nothing is left out: null is a value."""
     shown: dict[str, Any] = {} if item is None else {"item": item}
     shown["path"] = change.path
-    if not isinstance(change.before, Missing):
+    if change.before is not MISSING:
         shown["before"] = change.before
-    if not isinstance(change.after, Missing):
+    if change.after is not MISSING:
         shown["after"] = change.after
     return shown
 

@@ -42,6 +42,8 @@ def event_reference(event_id: bytes, position: str, recorded_at_milliseconds: in
 
 def after_event(before: StoredItem, leaves: Leaves, changes: Sequence[Change], reference: EventReference) -> StoredItem:
     """The item after an event: changed leaves point to it, the others to where they came from."""
+    if len(changes) == len(leaves) and not before.leaves:
+        return StoredItem(leaves, dict.fromkeys(leaves, 0), [reference])
     changed = {change.path for change in changes}
     events = [reference]
     moved: dict[int, int] = {}
