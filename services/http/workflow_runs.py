@@ -32,7 +32,7 @@ class Runs:
         self.evaluators = evaluators
 
 
-def _runs(request: Request) -> Runs:
+async def _runs(request: Request) -> Runs:
     return cast(Runs, request.app.state.runs)
 
 

@@ -272,7 +272,7 @@ def follow(api: Api, key: str, lines: list[Json], started: threading.Event, **pa
     """Follow the feed into `lines` until the server ends it."""
     headers = {"Authorization": f"Bearer {key}"}
     with (
-        httpx.Client(base_url=api.server.url + PREFIX, timeout=TIMEOUT_SECONDS, trust_env=False) as client,
+        httpx.Client(base_url=api.server.url + PREFIX, timeout=TIMEOUT_SECONDS, trust_env=False, verify=False) as client,
         client.stream("GET", "/events", params={"follow": "true", **params}, headers=headers) as response,
     ):
         started.set()
