@@ -5,7 +5,6 @@ from typing import Any
 import msgspec
 
 from domain.invalid import Invalid
-from services.http.json_body import MalformedJson
 from services.http.problems import problem_of
 
 UNROUTED: dict[str, Any] = {"errors": {"detail": "404 Not Found"}}
@@ -47,8 +46,6 @@ def refusal(error: Exception) -> tuple[int, bytes, list[tuple[bytes, bytes]]]:
         message, type_ = problem.detail, _type_of(status)
         if isinstance(error, Invalid):
             extra["errors"] = [{"field": error.pointer, "message": error.message, "type": "invalid"}]
-        elif isinstance(error, MalformedJson):
-            code = "invalid_params"
         if problem.retry_after_seconds is not None:
             headers.append((b"retry-after", str(problem.retry_after_seconds).encode()))
     if status == 409:
