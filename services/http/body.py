@@ -12,12 +12,12 @@ _deadlines = Deadlines()
 
 async def read_body(scope: AsgiScope, receive: Receive, *, bytes_max: int, timeout_seconds: float) -> bytes:
     """The whole body. Raises TooLarge, as early as it can be told, or Problem where it stops coming."""
-    _check_declared(scope, bytes_max)
+    _check_headers(scope, bytes_max)
     return await receive_body(receive, bytes_max=bytes_max, timeout_seconds=timeout_seconds)
 
 
 async def receive_body(receive: Receive, *, bytes_max: int, timeout_seconds: float) -> bytes:
-    """The same without a look at what the headers declare: the hot path, where bodies are small."""
+    """The same for who has already looked at what the headers declare, while it looked through them."""
     task = asyncio.current_task()
     if task is None:
         raise RuntimeError("a body is read in a task")
@@ -48,8 +48,13 @@ async def _read(receive: Receive, bytes_max: int) -> bytes:
     return chunks[0] if len(chunks) == 1 else b"".join(chunks)
 
 
-def _check_declared(scope: AsgiScope, bytes_max: int) -> None:
+def _check_headers(scope: AsgiScope, bytes_max: int) -> None:
     for name, value in scope["headers"]:
-        # The server has refused a length that is no number.
-        if name == b"content-length" and value.isdigit() and int(value) > bytes_max:
-            raise TooLarge(f"the body has {value.decode()} bytes; at most {bytes_max} are allowed")
+        if name == b"content-length":
+            check_declared(value, bytes_max)
+
+
+def check_declared(length: bytes, bytes_max: int) -> None:
+    """Raises TooLarge for a Content-Length over the limit. The server has refused one that is no number."""
+    if length.isdigit() and int(length) > bytes_max:
+        raise TooLarge(f"the body has {length.decode()} bytes; at most {bytes_max} are allowed")

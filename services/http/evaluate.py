@@ -12,7 +12,7 @@ from services.evaluation.asked import parse_asked, parse_recipient, parse_recipi
 from services.evaluation.evaluator import Evaluator
 from services.http.asgi import AsgiScope, Receive
 from services.http.auth import ENVIRONMENT_HEADER, Gate
-from services.http.body import receive_body
+from services.http.body import check_declared, receive_body
 from services.http.json_body import parse_object
 from services.http.problems import Problem, problem_of
 from services.keys import Scope
@@ -37,16 +37,20 @@ class EvaluateEndpoint:
 
     async def answer(self, scope: AsgiScope, receive: Receive) -> bytes:
         """The body of one request's answer. Raises ServiceError, Invalid, MalformedJson, Problem."""
-        authorization = environment = None
+        authorization = environment = length = None
         for name, value in scope["headers"]:
             if name == b"authorization" and authorization is None:
                 authorization = value.decode("latin-1")
             elif name == _ENVIRONMENT and environment is None:
                 environment = value.decode("latin-1")
+            elif name == b"content-length":
+                length = value
         caller = self._gate.caller(authorization, environment)
         caller.check(Scope.EVALUATE)
         if scope["query_string"]:
             raise Problem("bad-request", "an evaluation takes no parameters in the address: put them into the body")
+        if length is not None:
+            check_declared(length, self._body_bytes_max)
         body = parse_object(
             await receive_body(receive, bytes_max=self._body_bytes_max, timeout_seconds=self._body_timeout_seconds)
         )

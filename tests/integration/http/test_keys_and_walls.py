@@ -97,7 +97,9 @@ def test_a_key_does_what_its_scope_says_and_nothing_else(api: Api, keys: dict[st
         before = api.records(PRODUCTION)
         response = client.request(route[0], path, json=body)
         if needed in (None, scope) or scope == "admin":
-            assert response.status_code in (200, 201, 202, 404, 422), f"{scope}: {response.status_code} {response.text[:500]}"
+            assert response.status_code in (200, 201, 202, 404, 422), (
+                f"{scope}: {response.status_code} {response.text[:500]}"
+            )
         else:
             problem = refused(response, "forbidden")
             assert repr(needed) in problem["detail"]
