@@ -9,11 +9,10 @@ import time
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from functools import cached_property, partial
-from uuid import UUID
 
 from domain.evaluation import evaluate
 from domain.facts import channels_in_play
-from domain.holder import Holder
+from domain.holder import Holder, parse_holder
 from domain.invalid import Invalid
 from domain.json_value import JsonValue
 from domain.question import Question
@@ -21,12 +20,12 @@ from projections.history import actor_and_method
 from projections.position import instant_text, parse_position
 from projections.stored_item import EventReference
 from services.evaluation.asked import Asked, parse_recipient
-from services.evaluation.hot import HotPath
+from services.evaluation.hot import HotPath, is_plain_user
 from services.evaluation.own_sets import OwnSets, own_sets
 from services.evaluation.plans import Compiled, PlanKey, Plans
 from services.evaluation.rendering import decision_text, text_of
 from services.facts import SharedFacts, facts_of, shared_facts
-from services.identifiers import new_event_id
+from services.identifiers import new_decision_id
 from services.ledger import Ledger
 from services.queries import Moment, Queries
 from services.stream_reader import StreamReader
@@ -49,7 +48,7 @@ class Evaluator:
 
     async def one(self, asked: Asked, recipient: Holder) -> bytes:
         """The answer for one recipient. Raises ServiceError, Invalid."""
-        function = partial(self._results, asked=asked, recipients=[recipient], at_milliseconds=_instant(asked))
+        function = partial(self._results, asked=asked, names=[str(recipient)], at_milliseconds=_instant(asked))
         if asked.is_plain:
             # A few point reads: a hop to another thread would cost more than all of it.
             results, closing = await self._queries.ask_now(asked.when, function)
@@ -59,14 +58,16 @@ class Evaluator:
 
     async def many(self, asked: Asked, recipients: Sequence[JsonValue], describe: Callable[[Invalid], JsonValue]) -> bytes:
         """The answer for many. One that can't be understood has what `describe` says in its place. Raises ServiceError."""
-        holders: list[Holder] = []
+        names: list[str] = []
         problems: dict[int, str] = {}
         for at, recipient in enumerate(recipients):
             try:
-                holders.append(parse_recipient(recipient, f"/recipients/{at}"))
+                # A batch works with names: most need no closer look, and none needs a holder unless a plan declines.
+                is_plain = isinstance(recipient, str) and is_plain_user(recipient)
+                names.append(str(recipient) if is_plain else str(parse_recipient(recipient, f"/recipients/{at}")))
             except Invalid as error:
                 problems[at] = text_of({"recipient": recipient, "problem": describe(error)})
-        function = partial(self._results, asked=asked, recipients=holders, at_milliseconds=_instant(asked))
+        function = partial(self._results, asked=asked, names=names, at_milliseconds=_instant(asked))
         results, closing = await self._queries.ask(asked.when, function)
         answered = iter(results)
         rows = [problems[at] if at in problems else next(answered) for at in range(len(recipients))]
@@ -78,17 +79,17 @@ class Evaluator:
         moment: Moment,
         *,
         asked: Asked,
-        recipients: Sequence[Holder],
+        names: Sequence[str],
         at_milliseconds: int,
     ) -> Results:
         full = _Full(connection, moment, self._ledger, asked, at_milliseconds)
         if asked.is_plain:
             compiled = self._plans.standing(PlanKey(asked.circle, asked.channels), moment)
             known = compiled.workflow is not None
-            results = _by_plan(connection, compiled, self._ledger, asked, recipients, full)
+            results = _by_plan(connection, compiled, self._ledger, asked, names, full)
         else:
             known = full.shared.workflow is not None
-            results = [full.result(recipient) for recipient in recipients]
+            results = [full.result(name) for name in names]
         return results, _closing(asked, known, moment, at_milliseconds)
 
     def _stale(self) -> str:
@@ -104,7 +105,7 @@ def _closing(asked: Asked, workflow_known: bool, moment: Moment, at_milliseconds
     settled = "" if moment.settled is None else f',"settled":{text_of(moment.settled)}'
     return (
         f'"workflow":{text_of(asked.circle.workflow)},"workflow_known":{known},"position":"{moment.position}"{settled},'
-        f'"evaluated_at":"{instant_text(at_milliseconds)}","decision_id":"{UUID(bytes=new_event_id())}"'
+        f'"evaluated_at":"{instant_text(at_milliseconds)}","decision_id":"{new_decision_id()}"'
     )
 
 
@@ -113,24 +114,25 @@ def _by_plan(
     compiled: Compiled,
     ledger: Ledger,
     asked: Asked,
-    recipients: Sequence[Holder],
+    names: Sequence[str],
     full: "_Full",
 ) -> list[str]:
     plan, text = compiled.plan, compiled.renderer.text
     if plan is None:
-        return [full.result(recipient) for recipient in recipients]
-    streams = [ledger.secrets.stream_key(recipient) for recipient in recipients]
+        return [full.result(name) for name in names]
+    streams = [ledger.secrets.stream_key_of(name) for name in names]
     owned = own_sets(connection, streams, asked.circle.tenant_id)
     nothing = OwnSets()
     results: list[str] = []
-    for recipient, stream in zip(recipients, streams, strict=True):
+    for name, stream in zip(names, streams, strict=True):
         own = owned.get(stream, nothing)
-        decisions = None if own.suppressed else plan.decide(own.default.leaves, own.in_tenant.leaves)
+        default, in_tenant = own.default, own.in_tenant
+        decisions = None if own.suppressed else plan.decide(default.leaves, in_tenant.leaves)
         if decisions is None:
-            results.append(full.result(recipient))
+            results.append(full.result(name))
             continue
-        holder = text_of(str(recipient))
-        results.append(f'{{"recipient":{holder},"decisions":[{text(decisions, holder, own.default, own.in_tenant)}]}}')
+        holder = text_of(name)
+        results.append(f'{{"recipient":{holder},"decisions":[{text(decisions, holder, default, in_tenant)}]}}')
     return results
 
 
@@ -150,9 +152,9 @@ class _Full:
         """What is the same for every recipient."""
         return shared_facts(self._reader, self._asked.circle)
 
-    def result(self, recipient: Holder) -> str:
+    def result(self, name: str) -> str:
         """One recipient's result as a JSON object."""
-        asked = self._asked
+        asked, recipient = self._asked, parse_holder(name)
         facts = facts_of(self._reader, self.shared, asked.circle, recipient)
         question = Question(
             recipient=recipient,
@@ -165,7 +167,7 @@ class _Full:
         )
         detail = self._detail if asked.explain else None
         texts = [decision_text(decision, self._reader.reference, detail) for decision in evaluate(question, facts)]
-        return f'{{"recipient":{text_of(str(recipient))},"decisions":[{",".join(texts)}]}}'
+        return f'{{"recipient":{text_of(name)},"decisions":[{",".join(texts)}]}}'
 
     def _detail(self, reference: EventReference) -> tuple[str | None, str | None]:
         return actor_and_method(self._connection, parse_position(reference[1]).offset)

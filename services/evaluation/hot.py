@@ -55,7 +55,7 @@ class HotPath:
         """The whole answer, or None where the question is not of the usual kind. Raises ServiceError, Invalid."""
         rest = dict(body)
         recipient = rest.pop("recipient", None)
-        if not isinstance(recipient, str) or not _is_plain_user(recipient):
+        if not isinstance(recipient, str) or not is_plain_user(recipient):
             return None
         self._ledger.readiness.check_answer()
         held = self._ledger.views.reader.held
@@ -107,6 +107,6 @@ class HotPath:
         return shape
 
 
-def _is_plain_user(recipient: str) -> bool:
+def is_plain_user(recipient: str) -> bool:
     """Whether the text is a user's name that needs no closer look: printable text is what ids may hold, and less."""
     return recipient.startswith(_USER) and len(_USER) < len(recipient) <= _NAME_LENGTH_MAX and recipient.isprintable()

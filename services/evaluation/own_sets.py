@@ -22,22 +22,20 @@ class OwnSets(msgspec.Struct, gc=False):
 
 def own_sets(connection: sqlite3.Connection, streams: Sequence[bytes], tenant_id: str | None) -> dict[bytes, OwnSets]:
     """The own sets by stream; who has said nothing is left out."""
-    tenant_item = set_item(tenant_set(tenant_id)) if tenant_id is not None else _DEFAULT_ITEM
-    marks = ",".join("?" * len(streams))
+    tenant_item = set_item(tenant_set(tenant_id)) if tenant_id is not None else None
+    # A join for each item, not one with a list of them: SQLite would search the list anew for each holder.
     rows = connection.execute(
-        "SELECT h.stream, i.item, i.body FROM holders AS h CROSS JOIN items AS i ON i.holder_id = h.id "  # noqa: S608
-        f"AND i.item IN (?, ?, ?) WHERE h.stream IN ({marks})",
+        "SELECT h.stream, d.body, t.body, s.body FROM holders AS h "  # noqa: S608 - marks only
+        "LEFT JOIN items AS d ON d.holder_id = h.id AND d.item = ? "
+        "LEFT JOIN items AS t ON t.holder_id = h.id AND t.item = ? "
+        f"LEFT JOIN items AS s ON s.holder_id = h.id AND s.item = ? WHERE h.stream IN ({','.join('?' * len(streams))})",
         (_DEFAULT_ITEM, tenant_item, SUPPRESSION, *streams),
-    )
-    found: dict[bytes, OwnSets] = {}
-    for stream, item, body in rows:
-        own = found.get(stream)
-        if own is None:
-            own = found[stream] = OwnSets()
-        if item == _DEFAULT_ITEM:
-            own.default = decode_item(body)
-        elif item == SUPPRESSION:
-            own.suppressed = bool(decode_item(body).leaves)
-        else:
-            own.in_tenant = decode_item(body)
-    return found
+    ).fetchall()
+    return {
+        stream: OwnSets(
+            EMPTY if default is None else decode_item(default),
+            EMPTY if in_tenant is None else decode_item(in_tenant),
+            suppression is not None and bool(decode_item(suppression).leaves),
+        )
+        for stream, default, in_tenant, suppression in rows
+    }
