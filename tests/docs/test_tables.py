@@ -1,5 +1,6 @@
 """The documentation's tables say what the code does: settings, commands, reasons, problems, events, calls and scopes."""
 
+import ast
 import re
 from collections.abc import Iterator
 
@@ -18,6 +19,9 @@ from tests.server_process import ROOT, ServerProcess
 API = (ROOT / "docs" / "api.md").read_text(encoding="utf-8")
 HOT_CALLS = {("POST", "/evaluate"), ("POST", "/evaluate/batch")}
 """The two calls that no router has: they are answered before the framework."""
+
+FILLED = "\N{BULLET}"
+"""Stands for what a sentence is filled in with."""
 
 Call = tuple[str, str, str]
 
@@ -62,6 +66,35 @@ def test_every_operator_of_conditions_is_documented() -> None:
 
 def test_every_member_of_a_rule_is_documented() -> None:
     assert first_column("docs/preferences.md", "Member of a rule") == set(RULE_MEMBERS)
+
+
+def sentences_in_code() -> list[str]:
+    """Every text in our modules, with what is filled in replaced by a mark."""
+    texts: list[str] = []
+    for folder in ("schemas", "projections", "services"):
+        for path in sorted((ROOT / folder).rglob("*.py")):
+            for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+                if isinstance(node, ast.JoinedStr):
+                    parts = (str(part.value) if isinstance(part, ast.Constant) else FILLED for part in node.values)
+                    texts.append("".join(parts))
+                elif isinstance(node, ast.Constant) and isinstance(node.value, str):
+                    texts.append(node.value)
+    return [text.replace("`", "") for text in texts]
+
+
+def documented_sentences() -> list[str]:
+    """What docs/operations.md says that a node says."""
+    page = (ROOT / "docs" / "operations.md").read_text(encoding="utf-8")
+    found = re.search(r"^\| It says \|.*\n\|[-|]+((?:\n\|.*)*)", page, re.MULTILINE)
+    assert found is not None, "docs/operations.md no longer tells what a node says when something is wrong"
+    return re.findall(r"^\| `(.*?)` \|", found[1], re.MULTILINE)
+
+
+@pytest.mark.parametrize("sentence", documented_sentences())
+def test_a_node_says_what_the_page_says_that_it_says(sentence: str) -> None:
+    pattern = re.sub(r"preferences\\\.NAME|HOST|\b[NMX]\b", FILLED, re.escape(sentence))
+    said = [text for text in sentences_in_code() if re.search(pattern, text)]
+    assert said, f"an operator who looks for what the node said would not find it: {sentence}"
 
 
 def test_every_policy_is_documented() -> None:
