@@ -45,7 +45,8 @@ class _Vfs(Structure):
     """sqlite3_vfs, version 3."""
 
 
-_Open = CFUNCTYPE(c_int, POINTER(_Vfs), c_char_p, POINTER(_File), c_int, POINTER(c_int))
+# The name goes through as a pointer: SQLite keeps it, so a copy that ctypes makes for one call would not do.
+_Open = CFUNCTYPE(c_int, POINTER(_Vfs), c_void_p, POINTER(_File), c_int, POINTER(c_int))
 _Vfs._fields_ = [
     ("iVersion", c_int),
     ("szOsFile", c_int),
