@@ -102,6 +102,8 @@ class Again:
             saying.add_as(event_id, records)
 
 
+Line = Saying | Noise | Again
+
 VALUES: tuple[JsonValue, ...] = (None, 1, 1.0, True, "x", [], {})
 PROPERTIES = st.dictionaries(st.sampled_from(["a", "b/c", ""]), st.sampled_from(VALUES), max_size=3)
 SET_BODIES: st.SearchStrategy[Body] = st.one_of(
@@ -147,22 +149,29 @@ SAYINGS = st.builds(
 NOISE = st.builds(Noise, st.sampled_from(POISON), st.sampled_from([None, ANN, ENVIRONMENT]))
 AGAIN = st.builds(Again, st.integers(0, 6) | st.just(110))
 OPENED_AGAIN = st.just(Saying(ENVIRONMENT, LedgerOpened(LEDGER_ID, 1, 5, b"check")))
-LINES: st.SearchStrategy[Saying | Noise | Again] = st.one_of(*[SAYINGS] * 7, AGAIN, AGAIN, NOISE, OPENED_AGAIN)
+LINES: st.SearchStrategy[Line] = st.one_of(*[SAYINGS] * 7, AGAIN, AGAIN, NOISE, OPENED_AGAIN)
 SEAL = st.just(Saying(ENVIRONMENT, LedgerSealed("moved on")))
 
 
-def log_of(filler: int, script: list[Saying | Noise | Again]) -> list[LogRecord]:
+@dataclass(frozen=True)
+class RandomLog:
     """A ledger that opens, gets so many small events of one holder, and then what the script says."""
-    records, said = Records(), list[tuple[Saying, bytes]]()
-    for number in range(filler):
-        Saying(ANN, merge_of({"channel_types": {"sms": bool(number % 2)}}, SET_IDS[number % 3])).add_to(records, said)
-    for line in script:
-        line.add_to(records, said)
-    return records.all
+
+    filler: int
+    script: list[Line]
+
+    @property
+    def records(self) -> list[LogRecord]:
+        records, said = Records(), list[tuple[Saying, bytes]]()
+        for number in range(self.filler):
+            Saying(ANN, merge_of({"channel_types": {"sms": bool(number % 2)}}, SET_IDS[number % 3])).add_to(records, said)
+        for line in self.script:
+            line.add_to(records, said)
+        return records.all
 
 
 LOGS = st.builds(
-    log_of,
+    RandomLog,
     st.sampled_from([0, 0, 0, 58, 61, 63, 64, 126]),
     st.lists(LINES, min_size=4, max_size=25)
     | st.tuples(st.lists(LINES, max_size=8), SEAL, st.lists(LINES, max_size=8)).map(

@@ -14,7 +14,7 @@ from projections.fold_batch import fold_batch
 from projections.projector import apply_batch, decode_batch
 from projections.views_store import CheckpointMoved, load_batch, read_checkpoint, write_batch
 from schemas.record import LogRecord
-from tests.unit.projections.random_logs import LOGS
+from tests.unit.projections.random_logs import LOGS, RandomLog
 from tests.unit.projections.records import Records, fold_on, folded, merge_of, rows_of
 
 CUTS = st.lists(st.integers(1, 150), max_size=12)
@@ -26,15 +26,15 @@ def folder() -> Iterator[Path]:
         yield Path(name)
 
 
-@settings(max_examples=120, deadline=None)
+@settings(max_examples=70, deadline=None)
 @given(log=LOGS, cuts=CUTS, other_cuts=CUTS)
 def test_views_do_not_depend_on_how_the_log_was_cut_into_batches(
-    log: list[LogRecord], cuts: list[int], other_cuts: list[int]
+    log: RandomLog, cuts: list[int], other_cuts: list[int]
 ) -> None:
     with TemporaryDirectory() as folder:
-        whole = folded(Path(folder) / "whole.sqlite", log)
-        cut = folded(Path(folder) / "cut.sqlite", log, cuts)
-        other = folded(Path(folder) / "other.sqlite", log, [*other_cuts, *range(1, 6)])
+        whole = folded(Path(folder) / "whole.sqlite", log.records)
+        cut = folded(Path(folder) / "cut.sqlite", log.records, cuts)
+        other = folded(Path(folder) / "other.sqlite", log.records, [*other_cuts, *range(1, 6)])
         try:
             assert views_digest(cut) == views_digest(whole)
             assert views_digest(other) == views_digest(whole)
@@ -43,18 +43,19 @@ def test_views_do_not_depend_on_how_the_log_was_cut_into_batches(
                 connection.close()
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(log=LOGS, cut=st.integers(1, 150))
-def test_a_batch_that_was_folded_already_is_refused_and_leaves_no_trace(log: list[LogRecord], cut: int) -> None:
+def test_a_batch_that_was_folded_already_is_refused_and_leaves_no_trace(log: RandomLog, cut: int) -> None:
     """Else an event counts twice as soon as two processes follow one file, or one of them lags."""
-    cut = min(cut, len(log))
+    records = log.records
+    cut = min(cut, len(records))
     with TemporaryDirectory() as folder:
-        connection = folded(Path(folder) / "views.sqlite", log[: cut // 2])
+        connection = folded(Path(folder) / "views.sqlite", records[: cut // 2])
         try:
             checkpoint = read_checkpoint(connection)
-            decoded, _ = decode_batch(log[cut // 2 : cut])
+            decoded, _ = decode_batch(records[cut // 2 : cut])
             late = fold_batch(load_batch(connection, decoded, checkpoint), decoded)
-            fold_on(connection, log)
+            fold_on(connection, records)
             before = rows_of(connection)
             with pytest.raises(CheckpointMoved, match="another process writes them"):
                 write_batch(connection, late)
@@ -108,10 +109,10 @@ def test_the_random_logs_hold_what_they_are_meant_to_hold() -> None:
 
     @settings(max_examples=60, deadline=None, database=None, derandomize=True)
     @given(log=LOGS)
-    def look(log: list[LogRecord]) -> None:
+    def look(log: RandomLog) -> None:
         nonlocal snapshots
         with TemporaryDirectory() as folder:
-            connection = folded(Path(folder) / "views.sqlite", log)
+            connection = folded(Path(folder) / "views.sqlite", log.records)
             seen.update(connection.execute("SELECT outcome, why FROM history"))
             snapshots += connection.execute("SELECT count(*) FROM snapshots").fetchone()[0]
             connection.close()
