@@ -4,10 +4,10 @@ import asyncio
 import logging
 import sqlite3
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Any, TypeVar
 from uuid import UUID
 
 from domain.event import HolderDescribed, PreferenceSetMerged, item_of
@@ -38,6 +38,8 @@ RECORD_BYTES_MAX = 1_000_000
 """Fits a batch of a Kafka topic with Kafka's own limit, so that both logs take the same events."""
 LEAF_BYTES_MIN = 14
 """What the smallest leaf takes in a view, once with its value and once with where it came from."""
+FEW_EVENTS = 8
+"""What one request may cost the event loop itself: below a millisecond."""
 UNRESOLVED_MAX = 10_000
 RESOLVE_SECONDS = 2.0
 RESOLVE_STEP_SECONDS = 0.1
@@ -62,6 +64,8 @@ class Receipt:
 
 
 Result = Receipt | ServiceError
+
+Answer = TypeVar("Answer")
 
 
 class Publisher:
@@ -104,32 +108,34 @@ class Publisher:
         """
         self._readiness.check_append()
         self._check_unresolved(drafts)
-        for draft in drafts:
-            self._reader().read_now(partial(_check_growth, draft=draft))
-        encoded = [_encoded(draft) for draft in drafts]
-        results: list[Result | None] = [None] * len(drafts)
-        if may_repeat:
-            results = [self._known(draft, one) for draft, one in zip(drafts, encoded, strict=True)]
-        fresh = [index for index, result in enumerate(results) if result is None]
-        records = [
-            NewRecord(drafts[index].stream, encoded[index].value, headers_of(drafts[index], self._source)) for index in fresh
-        ]
+        prepared = await self._read(
+            partial(_prepared, drafts=drafts, source=self._source, may_repeat=may_repeat), len(drafts)
+        )
+        fresh = [index for index, one in enumerate(prepared) if one.earlier is None]
+        records = [prepared[index].record for index in fresh]
         outcomes = await self._log.append(records, timeout_seconds=self._append_timeout_seconds) if records else []
         stored = [outcome.offset for outcome in outcomes if isinstance(outcome, Stored)]
         if stored and not await self._watcher.wait_past(max(stored), self._wait_seconds):
             log.warning("events were stored but not folded within %s seconds", self._wait_seconds)
+        folded = await self._read(partial(_entries_at, offsets=stored), len(stored))
+        results = [self._known(draft, one) for draft, one in zip(drafts, prepared, strict=True)]
         resolve_by = time.monotonic() + RESOLVE_SECONDS
         for index, outcome in zip(fresh, outcomes, strict=True):
-            results[index] = await self._result(drafts[index], outcome, resolve_by)
+            results[index] = await self._result(drafts[index], outcome, folded, resolve_by)
         return [result for result in results if result is not None]
 
-    def _known(self, draft: Draft, encoded: Encoded) -> Result | None:
+    async def _read(self, function: Callable[[sqlite3.Connection], Answer], events: int) -> Answer:
+        """A few events' reads are done here and now; those of many in another thread, so that nobody waits for them."""
+        if events <= FEW_EVENTS:
+            return self._reader().read_now(function)
+        return await self._reader().read(function)
+
+    def _known(self, draft: Draft, prepared: "_Prepared") -> Result | None:
         """What became of this event when it was sent before; None when it was not."""
-        known = self._earlier(draft.stream, draft.event_id)
-        if known is None:
+        if prepared.earlier is None:
             return None
-        entry, fingerprint = known
-        if fingerprint != encoded.fingerprint:
+        entry, fingerprint = prepared.earlier
+        if fingerprint != prepared.fingerprint:
             return EventIdReused(
                 "this event id or Idempotency-Key was used for something else", event_id=_text(draft.event_id)
             )
@@ -139,16 +145,18 @@ class Publisher:
         """The stream's first record with this event id. Another stream may have one of the same id: ids are the asker's."""
         return self._reader().read_now(partial(earlier_event, stream=stream, event_id=event_id))
 
-    async def _result(self, draft: Draft, outcome: AppendOutcome, resolve_by: float) -> Result:
+    async def _result(
+        self, draft: Draft, outcome: AppendOutcome, folded: Mapping[int, dict[str, Any]], resolve_by: float
+    ) -> Result:
         if isinstance(outcome, Stored):
-            if self._watcher.next_offset <= outcome.offset:
+            entry = folded.get(outcome.offset)
+            if entry is None:
                 return PositionNotReached(
                     "the event is stored, but this node has not folded it yet: do not send it again, "
                     "ask for it by its event_id",
                     event_id=_text(draft.event_id),
                 )
-            entry = self._reader().read_now(lambda connection: event_at(connection, outcome.offset))
-            return self._judged(draft, entry or {})
+            return self._judged(draft, entry)
         if isinstance(outcome, Refused):
             return NotAppended(
                 f"the event was not appended: {outcome.reason}; it is safe to send it again",
@@ -222,6 +230,33 @@ class Publisher:
         if why == "event-id-reused":
             return EventIdReused("this event id or Idempotency-Key was used for something else", **identity)
         return LedgerIsSealed("this ledger is sealed and takes no more events; use the one that follows it", **identity)
+
+
+@dataclass(frozen=True, slots=True)
+class _Prepared:
+    """An event ready to be appended, or with what became of it when it was sent before."""
+
+    record: NewRecord
+    fingerprint: bytes
+    earlier: tuple[dict[str, Any], bytes] | None
+
+
+def _prepared(connection: sqlite3.Connection, drafts: Sequence[Draft], source: str, *, may_repeat: bool) -> list[_Prepared]:
+    """All that can be done before the first event is appended. Raises TooLarge, Unprocessable."""
+    prepared: list[_Prepared] = []
+    for draft in drafts:
+        _check_growth(connection, draft)
+        encoded = _encoded(draft)
+        earlier = earlier_event(connection, draft.stream, draft.event_id) if may_repeat else None
+        record = NewRecord(draft.stream, encoded.value, headers_of(draft, source))
+        prepared.append(_Prepared(record, encoded.fingerprint, earlier))
+    return prepared
+
+
+def _entries_at(connection: sqlite3.Connection, offsets: Sequence[int]) -> dict[int, dict[str, Any]]:
+    """The history rows at these offsets, of those that are folded."""
+    entries = ((offset, event_at(connection, offset)) for offset in offsets)
+    return {offset: entry for offset, entry in entries if entry is not None}
 
 
 def _check_growth(connection: sqlite3.Connection, draft: Draft) -> None:
