@@ -46,6 +46,7 @@ def create_app(ledgers: Mapping[str, Ledger], settings: Settings) -> FrontDoor:
         docs_url=f"{PREFIX}/docs",
         redoc_url=None,
         redirect_slashes=False,
+        generate_unique_id_function=lambda route: route.name,
     )
     node = app.state.node = Node(ledgers, queries, gate, settings)
     for router in ROUTERS:

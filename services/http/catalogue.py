@@ -14,8 +14,10 @@ from projections.batch_state import ItemRow
 from services import commands
 from services.errors import NotFound
 from services.http.auth import Caller
+from services.http.body_models import Policy
 from services.http.exchange import AskedWhen, MayAdminister, MayRead, answer, etag, queries_of, read_json
-from services.http.models import ANSWER, OBJECT_BODY
+from services.http.models import CatalogueAnswer, EntryAnswer, PolicyAnswer, WriteAnswer
+from services.http.openapi import GUARDED, answers, takes
 from services.http.paths import decode_segment
 from services.http.writes import write_item
 from services.queries import Moment
@@ -35,7 +37,7 @@ _DEFAULT_POLICY = {
 }
 
 
-@router.get("", responses=ANSWER)
+@router.get("", responses=answers(CatalogueAnswer))
 async def get_catalogue(request: Request, when: AskedWhen, caller: MayRead) -> Response:
     """The whole catalogue, now or as it was."""
 
@@ -55,7 +57,7 @@ async def get_catalogue(request: Request, when: AskedWhen, caller: MayRead) -> R
     return answer(await queries_of(request, caller).ask(when, read))
 
 
-@router.get("/policy", responses=ANSWER)
+@router.get("/policy", responses=answers(PolicyAnswer))
 async def get_policy(request: Request, when: AskedWhen, caller: MayRead) -> Response:
     """How rules decide together, and what a recipient's own default counts for inside a tenant."""
     row, told = await _read(request, caller, when, POLICY)
@@ -63,13 +65,13 @@ async def get_policy(request: Request, when: AskedWhen, caller: MayRead) -> Resp
     return answer({"policy": policy, "version": row.version if row else 0, **told})
 
 
-@router.put("/policy", responses=ANSWER, openapi_extra=OBJECT_BODY)
+@router.put("/policy", responses=answers(WriteAnswer), openapi_extra=takes(Policy, _DEFAULT_POLICY) | GUARDED)
 async def put_policy(request: Request, caller: MayAdminister) -> Response:
     """Set the environment's policy."""
     return await _write(request, caller, POLICY, commands.set_policy(await read_json(request)), "policy")
 
 
-@router.get("/{collection}/{key}", responses=ANSWER)
+@router.get("/{collection}/{key}", responses=answers(EntryAnswer))
 async def get_entry(request: Request, collection: str, key: str, when: AskedWhen, caller: MayRead) -> Response:
     """One workflow, category, channel or section."""
     kind, name = _kind_of(collection), decode_segment(key)
@@ -82,7 +84,7 @@ async def get_entry(request: Request, collection: str, key: str, when: AskedWhen
     )
 
 
-@router.put("/{collection}/{key}", responses=ANSWER, openapi_extra=OBJECT_BODY)
+@router.put("/{collection}/{key}", responses=answers(WriteAnswer), openapi_extra=takes() | GUARDED)
 async def put_entry(request: Request, collection: str, key: str, caller: MayAdminister) -> Response:
     """Define a workflow, category, channel or section."""
     kind, name = _kind_of(collection), decode_segment(key)
@@ -90,7 +92,7 @@ async def put_entry(request: Request, collection: str, key: str, caller: MayAdmi
     return await _write(request, caller, f"{kind.value}:{name}", body, kind.value)
 
 
-@router.delete("/{collection}/{key}", responses=ANSWER)
+@router.delete("/{collection}/{key}", responses=answers(WriteAnswer), openapi_extra=GUARDED)
 async def delete_entry(request: Request, collection: str, key: str, caller: MayAdminister) -> Response:
     """Remove an entry. Holders' choices about it stay, for the day it comes back."""
     kind, name = _kind_of(collection), decode_segment(key)

@@ -1,5 +1,6 @@
 """`/events`: publishing in batches, one event's outcome, and the log as a feed."""
 
+import asyncio
 from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
 from functools import partial
@@ -20,14 +21,16 @@ from services.commands import draft_of
 from services.errors import NotFound, OtherLedger, PositionNotReached, ServiceError
 from services.event_commands import CATALOGUE_TYPES, parse_event
 from services.http.auth import ENVIRONMENT_HEADER, Caller
+from services.http.body_models import EventsBody
 from services.http.exchange import MayAudit, MayPublish, MayRead, answer, node_of, read_members
-from services.http.models import ANSWER, EVENTS_BODY
+from services.http.models import EventsAnswer, HistoryEntry
+from services.http.openapi import EVENTS_EXAMPLE, REFUSED, SENT_ONCE, answers, takes
 from services.http.paths import decode_segment
 from services.http.problems import problem_of
 from services.http.writes import command_request, refuse_condition
 from services.identifiers import derived_event_id, parse_event_id
 from services.keys import Scope
-from services.publisher import Result
+from services.publisher import FEW_EVENTS, Result
 
 router = APIRouter(prefix="/events", tags=["events"])
 
@@ -39,7 +42,7 @@ FOLLOW_STEP_SECONDS = 0.5
 """How often one that waits looks whether it may still go on."""
 
 
-@router.post("", responses=ANSWER, openapi_extra=EVENTS_BODY)
+@router.post("", responses=answers(EventsAnswer), openapi_extra=takes(EventsBody, EVENTS_EXAMPLE) | SENT_ONCE)
 async def publish_events(request: Request, caller: MayPublish) -> Response:
     """Publish up to 1,000 events. All are checked before the first is appended; each then has its own outcome.
 
@@ -51,9 +54,14 @@ async def publish_events(request: Request, caller: MayPublish) -> Response:
     if not isinstance(events, list) or not 1 <= len(events) <= BATCH_MAX:
         raise Invalid("/events", f"events must be a list of 1 to {BATCH_MAX} events")
     base = command_request(request, caller)
-    drafts = [_draft(caller, base, event, at) for at, event in enumerate(events)]
+    make_drafts = partial(_drafts, caller, base, events)
+    drafts = make_drafts() if len(events) <= FEW_EVENTS else await asyncio.to_thread(make_drafts)
     results = await caller.ledger.publisher.publish(drafts, may_repeat=True)
     return answer({"results": [_shown(draft, result) for draft, result in zip(drafts, results, strict=True)]})
+
+
+def _drafts(caller: Caller, base: CommandRequest, events: list[JsonValue]) -> list[Draft]:
+    return [_draft(caller, base, event, at) for at, event in enumerate(events)]
 
 
 def _draft(caller: Caller, base: CommandRequest, event: JsonValue, at: int) -> Draft:
@@ -80,7 +88,7 @@ def _shown(draft: Draft, result: Result) -> dict[str, Any]:
     return {**shown, "why": entry["why"]} if "why" in entry else shown
 
 
-@router.get("/{event_id}", responses=ANSWER)
+@router.get("/{event_id}", responses=answers(HistoryEntry))
 async def get_event(event_id: str, caller: MayRead) -> Response:
     """What became of an event: the way to find out after an answer that never came."""
     caller.ledger.readiness.check_answer()
@@ -96,7 +104,10 @@ async def get_event(event_id: str, caller: MayRead) -> Response:
 
 @router.get(
     "",
-    responses={200: {"content": {"application/x-ndjson": {"schema": {"type": "string"}}}}},
+    responses={
+        200: {"description": "A HistoryEntry a line", "content": {"application/x-ndjson": {"schema": {"type": "string"}}}},
+        **REFUSED,
+    },
     response_class=StreamingResponse,
 )
 async def read_events(

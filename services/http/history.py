@@ -14,7 +14,8 @@ from projections.history import PAGE_LIMIT, SHOWN_OUTCOMES, HistoryQuery, offset
 from projections.position import parse_instant
 from services.http.cursor import Cursor, CursorParameter, cursor_text, parse_cursor
 from services.http.exchange import MayRead, answer, queries_of
-from services.http.models import HISTORY_ANSWER
+from services.http.models import HistoryAnswer
+from services.http.openapi import answers
 from services.http.paths import holder_of
 from services.queries import Moment, When
 
@@ -23,7 +24,7 @@ router = APIRouter(tags=["history"])
 Limit = Annotated[int, Query(ge=1, le=PAGE_LIMIT, description="Entries a page.")]
 
 
-@router.get("/holders/{holder}/history", responses=HISTORY_ANSWER)
+@router.get("/holders/{holder}/history", responses=answers(HistoryAnswer))
 async def get_history(
     request: Request,
     holder: str,

@@ -15,7 +15,8 @@ from services import commands
 from services.http.auth import Caller
 from services.http.cursor import Cursor, CursorParameter, cursor_text, parse_cursor
 from services.http.exchange import AskedWhen, MayAdminister, MayPublish, MayRead, answer, etag, queries_of, read_json
-from services.http.models import EVENT_ANSWER, HOLDER_ANSWER, LIST_ANSWER
+from services.http.models import HolderAnswer, HoldersAnswer, WriteAnswer
+from services.http.openapi import GUARDED, SENT_ONCE, answers, takes
 from services.http.paths import holder_of
 from services.http.writes import refuse_condition, write_item
 from services.queries import Moment, When
@@ -25,7 +26,7 @@ router = APIRouter(tags=["holders"])
 Limit = Annotated[int, Query(ge=1, le=PAGE_LIMIT, description="Entries a page.")]
 
 
-@router.get("/holders", responses=LIST_ANSWER)
+@router.get("/holders", responses=answers(HoldersAnswer))
 async def find_holders(
     request: Request,
     caller: MayRead,
@@ -60,7 +61,7 @@ async def find_holders(
     return answer(await queries_of(request, caller).ask(When(min_position=started and started.position), read))
 
 
-@router.get("/holders/{holder}", responses=HOLDER_ANSWER)
+@router.get("/holders/{holder}", responses=answers(HolderAnswer))
 async def get_holder(request: Request, holder: str, when: AskedWhen, caller: MayRead) -> Response:
     """A holder's properties and the names of its sets."""
     who = holder_of(holder)
@@ -83,14 +84,14 @@ async def get_holder(request: Request, holder: str, when: AskedWhen, caller: May
     return answer(content, headers=etag(version), stale_seconds=caller.ledger.readiness.stale_seconds())
 
 
-@router.put("/holders/{holder}", responses=EVENT_ANSWER)
+@router.put("/holders/{holder}", responses=answers(WriteAnswer), openapi_extra=takes() | GUARDED)
 async def put_holder(request: Request, holder: str, caller: MayPublish) -> Response:
     """Replace the holder's properties. Here a property can be null."""
     body = await read_json(request)
     return await _write_properties(request, caller, holder_of(holder), commands.describe(body))
 
 
-@router.patch("/holders/{holder}", responses=EVENT_ANSWER)
+@router.patch("/holders/{holder}", responses=answers(WriteAnswer), openapi_extra=takes() | GUARDED)
 async def patch_holder(request: Request, holder: str, caller: MayPublish) -> Response:
     """Merge into the holder's properties (JSON Merge Patch, RFC 7396): null takes a property away."""
     body = await read_json(request)
@@ -103,7 +104,7 @@ async def _write_properties(request: Request, caller: Caller, holder: Holder, bo
     return answer(content, headers=etag(version))
 
 
-@router.delete("/holders/{holder}", responses=EVENT_ANSWER)
+@router.delete("/holders/{holder}", responses=answers(WriteAnswer), openapi_extra=SENT_ONCE)
 async def forget_holder(
     request: Request,
     holder: str,

@@ -8,8 +8,10 @@ from domain.holder import ENVIRONMENT
 from domain.invalid import Invalid
 from services.commands import revoke_key
 from services.errors import NotFound
+from services.http.body_models import KeyBody
 from services.http.exchange import MayAdminister, answer, read_members
-from services.http.models import ANSWER, body_of
+from services.http.models import IssuedKey, KeysAnswer, RevokedKey
+from services.http.openapi import PROVENANCE, SENT_ONCE, answers, takes
 from services.http.paths import decode_segment
 from services.http.problems import Problem
 from services.http.writes import publish_one, refuse_condition
@@ -17,10 +19,10 @@ from services.keys import new_key, parse_key_name, parse_scopes
 
 router = APIRouter(prefix="/keys", tags=["keys"])
 
-_BODY = body_of({"type": "object"}, {"name": "checkout", "scopes": ["publish", "read"], "kind": "secret"})
+_TAKES = takes(KeyBody, {"name": "checkout", "scopes": ["publish", "read"], "kind": "secret"}) | PROVENANCE
 
 
-@router.post("", responses=ANSWER, openapi_extra=_BODY, status_code=201)
+@router.post("", responses=answers(IssuedKey, 201), openapi_extra=_TAKES, status_code=201)
 async def issue_key(request: Request, caller: MayAdminister) -> Response:
     """Issue a key. Its secret is in this answer and nowhere else, so there is no repeating it either."""
     refuse_condition(request, "a new key has no version")
@@ -42,13 +44,13 @@ async def issue_key(request: Request, caller: MayAdminister) -> Response:
     return answer(shown, status=201, headers={"cache-control": "no-store"})
 
 
-@router.get("", responses=ANSWER)
+@router.get("", responses=answers(KeysAnswer))
 async def list_keys(caller: MayAdminister) -> Response:
     """All keys of the environment, revoked ones too, without their secrets."""
     return answer({"keys": [key.shown() for key in caller.ledger.api_keys().values()]})
 
 
-@router.delete("/{key_id}", responses=ANSWER)
+@router.delete("/{key_id}", responses=answers(RevokedKey), openapi_extra=SENT_ONCE)
 async def revoke(request: Request, key_id: str, caller: MayAdminister) -> Response:
     """Revoke a key, for ever."""
     name = decode_segment(key_id)

@@ -1,13 +1,15 @@
-"""The shapes of answers and bodies, for the OpenAPI document. The routes write these shapes themselves."""
+"""The shapes of answers, for the OpenAPI document. The routes write these shapes themselves; a test compares the two."""
 
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from domain.channel import CHANNEL_TYPES
-from domain.reason import Reason
+from services.http.body_models import KeyKind, Policy, Preferences
+from services.http.problems import BASE, PROBLEMS
+from services.keys import Scope
 
 Json = Any
+Outcome = Literal["applied", "duplicate", "rejected", "parked"]
 
 
 class Shape(BaseModel):
@@ -16,28 +18,50 @@ class Shape(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
 
-class ProblemShape(BaseModel):
-    """A refusal (RFC 9457). More members say what it is about, such as `pointer` or `event_id`."""
+def absent(description: str | None = None) -> Any:
+    """A member that an answer leaves out where it has nothing to say. Its absence is not null."""
 
-    type: str
+    def without_default(schema: dict[str, Any]) -> None:
+        del schema["default"]
+
+    return Field(default=None, description=description, json_schema_extra=without_default)
+
+
+class Problem(BaseModel):
+    """A refusal (RFC 9457). More members say what it is about, such as `pointer`, `event_id` or `position`."""
+
+    type: str = Field(json_schema_extra={"enum": [BASE + name for name in PROBLEMS]})
     title: str
     status: int
     detail: str
 
 
+class Answer(Shape):
+    """What every answer about a moment says of it."""
+
+    position: str = Field(description="Where the ledger was: opaque, to be sent back as it is.")
+    settled: bool = absent("As of an instant: whether no later record can still count as recorded by then.")
+
+
+class FreshAnswer(Answer):
+    """An answer that says how old it may be."""
+
+    stale_seconds: float = absent("Since when this node can't vouch that it has everything.")
+
+
 class Change(Shape):
-    """One leaf before and after; a side on which there was nothing is absent."""
+    """One leaf before and after. A side on which there was nothing is absent; null is a value."""
 
-    path: str
-    before: Json = None
-    after: Json = None
-    item: str | None = None
+    path: str = Field(description="A JSON Pointer (RFC 6901).")
+    before: Json = absent()
+    after: Json = absent()
+    item: str = absent("What of the holder, where a record changed more than one thing.")
 
 
-class HistoryEntry(BaseModel):
-    """One record of a stream. A parked record may have no event id."""
+class HistoryEntry(Shape):
+    """One record of the ledger."""
 
-    event_id: str | None
+    event_id: str
     position: str
     type: str
     holder: str | None
@@ -46,63 +70,83 @@ class HistoryEntry(BaseModel):
     actor: str | None
     method: str | None
     reason: str | None
-    occurred_at: str
-    recorded_at: str
-    outcome: Literal["applied", "duplicate", "rejected", "parked"]
+    occurred_at: str = Field(description="What the publisher claims.")
+    recorded_at: str = Field(description="The log's own time, never below that of the record before.")
+    outcome: Outcome
     version: int | None
     changes: list[Change]
+    why: str = absent("Why the outcome is not `applied`.")
+    forgotten: bool = absent("The holder was forgotten since: what the record said is not shown any more.")
+    sentence: str = absent("Of a parked record: what is wrong with it.")
+    evidence: dict[str, Json] = absent()
+    legal_basis: str = absent()
+    notice: dict[str, str] = absent("The wording that the person saw: id, version, locale.")
+    correlation_id: str = absent()
+    causation_id: str = absent()
+    expected_version: int = absent()
 
 
-class PreferenceSetAnswer(Shape):
-    """A set as stored; resolved, it has `tenant` and `origins` and no version."""
+class Origin(Shape):
+    """Where a leaf of a resolved view was said."""
 
     holder: str
     set: str
-    preferences: dict[str, Json]
-    version: int | None = None
-    tenant: str | None = None
-    origins: dict[str, dict[str, str]] | None = None
-    position: str
-    settled: bool | None = None
-    stale_seconds: float | None = None
+    path: str
 
 
-class WriteAnswer(Shape):
-    """What a write came to, read back from the view after it."""
+class PreferenceSetAnswer(FreshAnswer):
+    """A set as stored; resolved, it has `tenant` and `origins`, and no version."""
 
     holder: str
-    set: str | None = None
-    preferences: dict[str, Json] | None = None
-    properties: dict[str, Json] | None = None
-    suppress: str | None = None
+    set: str
+    preferences: Preferences
+    version: int = absent()
+    tenant: str | None = absent()
+    origins: dict[str, Origin] = absent()
+
+
+class NamedSet(Shape):
+    """One of a holder's sets."""
+
+    set: str
+    preferences: Preferences
     version: int
-    position: str
-    event_id: str
-    outcome: str
 
 
-class HolderAnswer(Shape):
-    """A holder's properties."""
+class SetsAnswer(Answer):
+    """All of a holder's sets that say something."""
+
+    holder: str
+    sets: list[NamedSet]
+
+
+class HolderAnswer(FreshAnswer):
+    """A holder's properties and the names of its sets."""
 
     holder: str
     properties: dict[str, Json]
-    suppress: str
+    suppress: Literal["none", "commercial", "all"]
     sets: list[str]
     version: int
-    position: str
-    settled: bool | None = None
-    stale_seconds: float | None = None
 
 
-class ListAnswer(BaseModel):
-    """A page of a listing."""
+class FoundHolder(Shape):
+    """A holder of a page; with a question, the set that answers it."""
 
-    position: str
-    next_cursor: str | None = None
+    holder: str
+    set: str = absent()
+    version: int = absent()
+
+
+class HoldersAnswer(Answer):
+    """A page of holders."""
+
+    entries: list[FoundHolder]
+    next_cursor: str | None
 
 
 class HistoryAnswer(Shape):
-    """A page of history, pinned to one position."""
+    """A page of history, newest first. All pages belong to one position."""
 
     holder: str
     entries: list[HistoryEntry]
@@ -110,135 +154,142 @@ class HistoryAnswer(Shape):
     next_cursor: str | None
 
 
-class DecidedBy(BaseModel):
-    """The leaf that decided, and the event that gave it its value."""
+class Entry(Shape):
+    """A catalogue entry under its kind's name."""
+
+    workflow: dict[str, Json] = absent()
+    category: dict[str, Json] = absent()
+    channel: dict[str, Json] = absent()
+    section: dict[str, Json] = absent()
+    policy: Policy = absent()
+
+
+class WriteAnswer(Entry):
+    """What a write came to, and what it wrote to as that stands after it."""
 
     holder: str
-    set: str
-    path: str
+    set: str = absent()
+    preferences: Preferences = absent()
+    properties: dict[str, Json] = absent()
+    suppress: Literal["none", "commercial", "all"] = absent()
+    version: int
+    position: str
     event_id: str
+    outcome: Outcome
+
+
+class CatalogueAnswer(Answer):
+    """The whole catalogue, entries by their keys."""
+
+    workflows: dict[str, dict[str, Json]]
+    categories: dict[str, dict[str, Json]]
+    channels: dict[str, dict[str, Json]]
+    sections: dict[str, dict[str, Json]]
+    policy: Policy
+
+
+class EntryAnswer(Entry, Answer):
+    """One catalogue entry."""
+
+    kind: Literal["workflow", "category", "channel", "section"]
+    key: str
+    version: int
+
+
+class PolicyAnswer(Answer):
+    """The environment's policy. Version 0: nobody has set one."""
+
+    policy: Policy
+    version: int
+
+
+class EventResult(Shape):
+    """What became of one event of a request."""
+
+    event_id: str
+    outcome: Outcome | Literal["failed"]
+    position: str = absent()
+    version: int | None = absent()
+    why: str = absent()
+    problem: Problem = absent("Of an event that failed: why.")
+
+
+class EventsAnswer(Shape):
+    """One result an event, in order."""
+
+    results: list[EventResult]
+
+
+class Key(Shape):
+    """An API key. A public one names a client and opens nothing here."""
+
+    id: str
+    name: str
+    kind: KeyKind
+    scopes: list[Scope]
+    revoked: bool
+
+
+class IssuedKey(Key):
+    """A key at the only moment at which it is shown."""
+
+    key: str
     position: str
-    recorded_at: str
-    actor: str | None = Field(default=None, description="With explain.")
-    method: str | None = Field(default=None, description="With explain.")
 
 
-class DecisionShape(BaseModel):
-    """One channel's decision."""
+class RevokedKey(Key):
+    """A key that is not valid any more."""
 
-    channel_type: str
-    channel: str | None = None
-    deliver: bool
-    reason: Reason
-    decided_by: DecidedBy | None
-    digest: str | None = None
-    trace: list[dict[str, Json]] | None = Field(default=None, description="With explain.")
-
-
-class EvaluationAnswer(BaseModel):
-    """An evaluation's answer."""
-
-    recipient: str
-    workflow: str
-    workflow_known: bool
-    decisions: list[DecisionShape]
     position: str
-    evaluated_at: str
-    decision_id: str
-    stale_seconds: float | None = None
 
 
-class EvaluationBody(Shape):
-    """A question: may this workflow reach this recipient, on which channels?"""
+class KeysAnswer(Shape):
+    """All keys that were ever issued."""
 
-    recipient: str | dict[str, Json] = Field(examples=["user:jhammond"])
-    workflow: str
-    channels: list[str | dict[str, str]] | None = Field(default=None, examples=[list(CHANNEL_TYPES[:2])])
-    categories: list[str] | None = None
-    tenant: str | None = None
-    context: list[str] | None = None
-    subscription: dict[str, str] | None = Field(default=None, examples=[{"topic": "t", "id": "s"}])
-    data: dict[str, Json] | None = None
-    actor: dict[str, Json] | None = None
-    policy: str | dict[str, str] | None = None
-    at: str | None = None
-    as_of: str | None = None
-    min_position: str | None = None
-    max_staleness: float | None = Field(default=None, ge=0, description="Seconds.")
-    explain: bool = False
+    keys: list[Key]
 
 
-class BatchBody(EvaluationBody):
-    """The same question for up to 1,000 recipients; `recipients` stands in for `recipient`."""
+class SigningKey(Shape):
+    """A client's public key, in force."""
 
-    recipient: None = None  # type: ignore[assignment]
-    recipients: list[str | dict[str, Json]]
+    id: str
+    algorithm: str
+    public_key_pem: str
 
 
-class BatchAnswer(BaseModel):
-    """One result a recipient, in order; one that can't be understood has a `problem` and no decisions."""
+class AddedSigningKey(SigningKey):
+    """A public key that was added."""
 
-    results: list[dict[str, Json]]
-    workflow: str
-    workflow_known: bool
+    name: str
     position: str
-    evaluated_at: str
-    decision_id: str
 
 
-class Answer(BaseModel):
-    """An answer with the members that its description names."""
+class SigningKeysAnswer(Shape):
+    """The keys that check user tokens now."""
 
-    model_config = ConfigDict(extra="allow")
-
-
-Responses = dict[int | str, dict[str, Any]]
-
-_REFUSED: Responses = {
-    "default": {
-        "description": "A refusal",
-        "content": {"application/problem+json": {"schema": ProblemShape.model_json_schema()}},
-    }
-}
+    signing_keys: list[SigningKey]
+    user_tokens_required: bool
 
 
-def _with(model: type[BaseModel]) -> Responses:
-    return {200: {"model": model}, **_REFUSED}
+class RemovedSigningKey(Shape):
+    """A public key that checks no token any more."""
+
+    id: str
+    removed: bool
+    position: str
 
 
-SET_ANSWER = _with(PreferenceSetAnswer)
-EVENT_ANSWER = _with(WriteAnswer)
-HOLDER_ANSWER = _with(HolderAnswer)
-HISTORY_ANSWER = _with(HistoryAnswer)
-LIST_ANSWER = _with(ListAnswer)
-ANSWER = _with(Answer)
+class RebuildAnswer(Shape):
+    """How a rebuild of the views is doing, or how the last one ended."""
+
+    phase: str
+    records_folded: int
+    records_total: int | None
+    digest: str | None
+    trouble: str | None
 
 
-def body_of(schema: dict[str, Any], example: Any, content_type: str = "application/json") -> dict[str, Any]:
-    """The OpenAPI description of a body that a route reads itself."""
-    return {"requestBody": {"required": True, "content": {content_type: {"schema": schema, "example": example}}}}
+class ProblemTypes(Shape):
+    """Every type that a problem may have."""
 
-
-PREFERENCE_BODY = body_of(
-    {"type": "object"},
-    {
-        "channel_types": {"email": True, "sms": False},
-        "workflows": {"dinosaurs-loose": {"channel_types": {"email": False, "in_app_feed": True, "sms": True}}},
-    },
-)
-OBJECT_BODY = body_of({"type": "object"}, {})
-EVENTS_BODY = body_of(
-    {"type": "object"},
-    {
-        "events": [
-            {
-                "type": "PreferenceSetMerged",
-                "holder": "user:jhammond",
-                "set": "default",
-                "preferences": {"channel_types": {"email": False}},
-                "actor": "user:jhammond",
-                "method": "preference-centre",
-            }
-        ]
-    },
-)
+    problems: dict[str, dict[str, str | int]]

@@ -18,8 +18,10 @@ from projections.batch_state import ItemRow
 from services import commands
 from services.facts import Circle, facts_of, shared_facts
 from services.http.auth import Caller
+from services.http.body_models import Preferences
 from services.http.exchange import AskedWhen, MayPublish, MayRead, answer, etag, is_unchanged, queries_of, read_json
-from services.http.models import EVENT_ANSWER, LIST_ANSWER, PREFERENCE_BODY, SET_ANSWER
+from services.http.models import PreferenceSetAnswer, SetsAnswer, WriteAnswer
+from services.http.openapi import CONDITIONAL, DOCUMENTED_EXAMPLE, GUARDED, UNCHANGED, answers, takes
 from services.http.paths import holder_of, set_of
 from services.http.writes import write_item
 from services.queries import Moment
@@ -28,7 +30,11 @@ from services.stream_reader import StreamReader
 router = APIRouter(prefix="/holders/{holder}/preferences", tags=["preferences"])
 
 
-@router.get("/{set_name}", responses=SET_ANSWER)
+_WRITTEN = answers(WriteAnswer)
+_TAKES = takes(Preferences, DOCUMENTED_EXAMPLE) | GUARDED
+
+
+@router.get("/{set_name}", responses=answers(PreferenceSetAnswer) | UNCHANGED, openapi_extra=CONDITIONAL)
 async def get_preference_set(
     request: Request,
     holder: str,
@@ -100,21 +106,21 @@ def _circle_of(set_id: SetId, tenant_id: str | None) -> Circle:
     return Circle("", tenant_id=tenant_id, context=set_id if set_id.kind is SetKind.CONTEXT else None)
 
 
-@router.put("/{set_name}", responses=EVENT_ANSWER, openapi_extra=PREFERENCE_BODY)
+@router.put("/{set_name}", responses=_WRITTEN, openapi_extra=_TAKES)
 async def put_preference_set(request: Request, holder: str, set_name: str, caller: MayPublish) -> Response:
     """Replace the whole set. `If-Match` with the ETag of a read makes sure that nobody wrote in between."""
     who, which = holder_of(holder), set_of(set_name)
     return await _write(request, caller, who, which, commands.replace_set(who, which, await read_json(request)))
 
 
-@router.patch("/{set_name}", responses=EVENT_ANSWER, openapi_extra=PREFERENCE_BODY)
+@router.patch("/{set_name}", responses=_WRITTEN, openapi_extra=_TAKES)
 async def patch_preference_set(request: Request, holder: str, set_name: str, caller: MayPublish) -> Response:
     """Merge into the set (JSON Merge Patch, RFC 7396): null takes a value away."""
     who, which = holder_of(holder), set_of(set_name)
     return await _write(request, caller, who, which, commands.merge_set(who, which, await read_json(request)))
 
 
-@router.delete("/{set_name}", responses=EVENT_ANSWER)
+@router.delete("/{set_name}", responses=_WRITTEN, openapi_extra=GUARDED)
 async def delete_preference_set(request: Request, holder: str, set_name: str, caller: MayPublish) -> Response:
     """The set says nothing any more. Its history stays."""
     who, which = holder_of(holder), set_of(set_name)
@@ -128,7 +134,7 @@ async def _write(request: Request, caller: Caller, holder: Holder, set_id: SetId
     return answer(content, headers=etag(version))
 
 
-@router.get("", responses=LIST_ANSWER)
+@router.get("", responses=answers(SetsAnswer))
 async def list_preference_sets(request: Request, holder: str, when: AskedWhen, caller: MayRead) -> Response:
     """All of a holder's sets that say something."""
     who = holder_of(holder)

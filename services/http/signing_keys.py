@@ -7,8 +7,10 @@ from fastapi import APIRouter, Request, Response
 from domain.event import SigningKeyAdded, SigningKeyRemoved
 from domain.holder import ENVIRONMENT
 from services.errors import NotFound
+from services.http.body_models import SigningKeyBody
 from services.http.exchange import MayAdminister, answer, read_members
-from services.http.models import ANSWER, body_of
+from services.http.models import AddedSigningKey, RemovedSigningKey, SigningKeysAnswer
+from services.http.openapi import PROVENANCE, SENT_ONCE, answers, takes
 from services.http.paths import decode_segment
 from services.http.problems import Problem
 from services.http.writes import publish_one
@@ -20,10 +22,10 @@ router = APIRouter(prefix="/signing-keys", tags=["keys"])
 KEYS_MAX = 20
 """Keys of one environment that are valid at a time: a token is tried with each."""
 
-_BODY = body_of({"type": "object"}, {"name": "2026", "public_key_pem": "-----BEGIN PUBLIC KEY-----\n..."})
+_TAKES = takes(SigningKeyBody, {"name": "2026", "public_key_pem": "-----BEGIN PUBLIC KEY-----\n..."}) | PROVENANCE
 
 
-@router.post("", responses=ANSWER, openapi_extra=_BODY, status_code=201)
+@router.post("", responses=answers(AddedSigningKey, 201), openapi_extra=_TAKES, status_code=201)
 async def add_signing_key(request: Request, caller: MayAdminister) -> Response:
     """Add an RSA public key. From an environment's first one on, public API keys need a user token, for good."""
     body = await read_members(request, "name", "public_key_pem")
@@ -35,7 +37,7 @@ async def add_signing_key(request: Request, caller: MayAdminister) -> Response:
     return answer({**_shown(added), "position": receipt.position}, status=201)
 
 
-@router.get("", responses=ANSWER)
+@router.get("", responses=answers(SigningKeysAnswer))
 async def list_signing_keys(caller: MayAdminister) -> Response:
     """The keys that check user tokens now; `user_tokens_required` says whether public API keys need one."""
     keys = caller.ledger.signing_keys()
@@ -45,7 +47,7 @@ async def list_signing_keys(caller: MayAdminister) -> Response:
     return answer({"signing_keys": shown, "user_tokens_required": keys is not None})
 
 
-@router.delete("/{key_id}", responses=ANSWER)
+@router.delete("/{key_id}", responses=answers(RemovedSigningKey), openapi_extra=SENT_ONCE)
 async def remove_signing_key(request: Request, key_id: str, caller: MayAdminister) -> Response:
     """Refuse tokens that this key signed from now on. User tokens stay required, even without any key."""
     name = decode_segment(key_id)

@@ -12,8 +12,9 @@ from services.errors import NotFound
 from services.evaluation.asked import parse_asked, parse_recipients
 from services.evaluation.evaluator import Evaluator
 from services.http.auth import Caller
+from services.http.evaluation_models import RunAnswer
 from services.http.exchange import answer, caller_with
-from services.http.models import ANSWER
+from services.http.openapi import answers
 from services.http.paths import decode_segment
 from services.http.problems import problem_of
 from services.keys import Scope
@@ -36,7 +37,7 @@ async def _runs(request: Request) -> Runs:
     return cast(Runs, request.app.state.runs)
 
 
-@router.get("/{run_id}", responses=ANSWER)
+@router.get("/{run_id}", responses=answers(RunAnswer))
 async def get_run(run_id: str, caller: MayEvaluate, runs: Annotated[Runs, Depends(_runs)]) -> Response:
     """The decisions of a trigger with their traces, re-run at its position and instant. Nothing was or will be sent."""
     name = decode_segment(run_id)
