@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from domain.document import Leaves
@@ -62,24 +62,28 @@ def shown(leaves: Leaves) -> dict[str, Any]:
     return {name: value for name, value in shown_set("default", leaves).items() if value is not None}
 
 
+@settings(deadline=None)
 @given(SETS, SETS)
 def test_what_is_put_is_what_is_read_whatever_was_there(earlier: Any, request: Any) -> None:
     after = put(put({}, earlier), request)
     assert shown(after) == {"__typename": "PreferenceSet", "id": "default", **request}
 
 
+@settings(deadline=None)
 @given(SETS)
 def test_putting_back_what_was_read_changes_nothing(request: Any) -> None:
     stored = put(FOREIGN, request)
     assert put(stored, shown_set("default", stored)) == stored
 
 
+@settings(deadline=None)
 @given(SETS, SETS, st.sampled_from(["merge", "replace"]))
 def test_no_write_takes_away_what_knock_cannot_show(earlier: Any, request: Any, how: str) -> None:
     after = put({**put({}, earlier), **FOREIGN}, request, how)
     assert {path: after.get(path) for path in FOREIGN} == FOREIGN
 
 
+@settings(deadline=None)
 @given(SETS)
 def test_nulls_in_a_merge_clear_as_an_empty_replace_does(request: Any) -> None:
     groups = ("categories", "workflows", "channel_types", "channels", "commercial_subscribed")
@@ -87,6 +91,7 @@ def test_nulls_in_a_merge_clear_as_an_empty_replace_does(request: Any) -> None:
     assert put(stored, dict.fromkeys(groups), "merge") == put(stored, {}) == FOREIGN
 
 
+@settings(deadline=None)
 @given(SETS)
 def test_merging_a_set_into_itself_changes_nothing_that_is_shown(request: Any) -> None:
     stored = put({}, request)
