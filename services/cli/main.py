@@ -15,6 +15,7 @@ COMMANDS = {
     "set": "services.cli.preferences:set_",
     "evaluate": "services.cli.evaluate:evaluate",
     "history": "services.cli.history:history",
+    "provenance": "services.cli.provenance:provenance",
     "rebuild": "services.cli.rebuild:rebuild",
     "keys": "services.cli.keys:keys",
     "log": "services.cli.log:log",

@@ -12,7 +12,18 @@ from starlette.exceptions import HTTPException
 from domain.invalid import Invalid
 from services.errors import ServiceError
 from services.evaluation.evaluator import Evaluator
-from services.http import catalogue, events, history, holders, keys, operations, sets, signing_keys, workflow_runs
+from services.http import (
+    catalogue,
+    events,
+    history,
+    holders,
+    keys,
+    operations,
+    provenance,
+    sets,
+    signing_keys,
+    workflow_runs,
+)
 from services.http.auth import Gate
 from services.http.evaluate import EvaluateEndpoint
 from services.http.exchange import Node
@@ -31,7 +42,7 @@ from services.version import VERSION
 from services.workflow_runs import WorkflowRuns
 
 PREFIX = "/ledger/v1"
-_MODULES = (sets, history, holders, catalogue, events, keys, signing_keys, operations, workflow_runs)
+_MODULES = (sets, provenance, history, holders, catalogue, events, keys, signing_keys, operations, workflow_runs)
 ROUTERS = tuple(module.router for module in _MODULES)
 
 

@@ -279,3 +279,20 @@ def test_a_rebuild_ends_with_the_digest_that_both_views_have(server: ServerProce
     assert done["records_folded"] == done["records_total"] > 0
     assert answer(server, "get", somebody)["preferences"] == DINOSAURS
     assert answer(server, "rebuild", "--cancel")["phase"] == "done", "there was nothing to give up"
+
+
+# provenance
+
+
+def test_provenance_groups_every_page_by_value(server: ServerProcess, somebody: str) -> None:
+    answer(server, "set", somebody, '{"channel_types": {"sms": false, "push": true}}')
+    answer(server, "set", somebody, "--merge", '{"channel_types": {"sms": true}}', "--actor", "user:ann")
+    push, sms = ask(server, "provenance", somebody, "--json").lines
+    assert (push["path"], push["value"], len(push["events"])) == ("/channel_types/push", True, 1)
+    assert [(event["actor"], event["decides"]) for event in sms["events"]][0] == ("user:ann", True)
+    first = sms["events"][-1]["position"]
+    (then,) = ask(server, "provenance", somebody, "default", "/channel_types/sms", "--as-of", first, "--json").lines
+    assert (then["value"], len(then["events"])) == (False, 1)
+    nothing = ask(server, "provenance", somebody, "default", "/schedule")
+    assert (nothing.status, nothing.out) == (0, "")
+    assert "Nothing was ever said there" in nothing.err

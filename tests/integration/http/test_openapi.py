@@ -24,6 +24,7 @@ DESIGNED: Final = """
     get /ledger/v1/holders/{holder}/preferences
     get put patch delete /ledger/v1/holders/{holder}
     get /ledger/v1/holders
+    get /ledger/v1/holders/{holder}/preferences/{set_name}/provenance
     get /ledger/v1/holders/{holder}/history
     post /ledger/v1/evaluate
     post /ledger/v1/evaluate/batch
@@ -224,6 +225,7 @@ def test_what_the_node_answers_is_what_the_document_says(api: Api, document: Jso
     results = call("POST", "/events", {"events": [{**event, **detailed}, {**event, "expected_version": 99}]})["results"]
     assert [result["outcome"] for result in results] == ["applied", "failed"]
     call("GET", f"/events/{results[0]['event_id']}")
+    call("GET", f"{set_path(user)}/provenance")
     call("DELETE", set_path(user))
     call("DELETE", f"/holders/{user}?suppress=all")
     call("POST", "/evaluate", {"recipient": user, "workflow": workflow, "explain": True})

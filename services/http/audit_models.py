@@ -1,0 +1,81 @@
+"""The shapes of the answers that an auditor asks for, for the OpenAPI document."""
+
+from typing import Any, Literal
+
+from pydantic import Field
+
+from services.http.models import Answer, HistoryEntry, Json, Shape, absent
+
+
+class LeafEvent(Shape):
+    """An event that changed a leaf, with the leaf before and after it."""
+
+    event_id: str
+    position: str
+    type: str
+    actor: str | None
+    method: str | None
+    reason: str | None
+    occurred_at: str = Field(description="What the publisher claims.")
+    recorded_at: str = Field(description="The log's own time.")
+    version: int | None
+    decides: bool = Field(description="Whether this event gave the leaf the value that it has at `position`.")
+    before: Json = absent("Absent where there was nothing.")
+    after: Json = absent("Absent where the leaf was taken away.")
+    evidence: dict[str, Json] = absent()
+    notice: dict[str, str] = absent()
+    legal_basis: str = absent()
+    correlation_id: str = absent()
+    causation_id: str = absent()
+
+
+class LeafProvenance(Shape):
+    """One leaf. Without a value it was taken away."""
+
+    path: str
+    value: Json = absent()
+    events: list[LeafEvent]
+
+
+class ProvenanceAnswer(Answer):
+    """A page of where leaves come from."""
+
+    holder: str
+    set: str
+    leaves: list[LeafProvenance]
+    next_cursor: str | None
+
+
+class LedgerHistoryAnswer(Shape):
+    """A page of the history of every holder, newest first. All pages belong to one position."""
+
+    entries: list[HistoryEntry]
+    position: str
+    next_cursor: str | None
+
+
+class Difference(Shape):
+    """The first thing that live views and log say differently."""
+
+    view: Literal["history", "holders", "items", "snapshots", "choices", "checkpoint"]
+    holder: str | None
+    item: str | None
+    position: str | None
+    recorded_at: str | None
+    path: str | None
+    column: str | None
+    live: Any = absent("What the live views say; absent where they say nothing.")
+    log: Any = absent("What the log says.")
+    sentence: str
+
+
+class VerifyAnswer(Shape):
+    """How a verification is doing, or how the last one ended."""
+
+    phase: str
+    records_folded: int
+    records_total: int
+    position: str | None
+    same: bool | None
+    difference: Difference | None
+    trouble: str | None
