@@ -1,5 +1,6 @@
 """The composition root: the only place that knows which parts a node is made of."""
 
+import asyncio
 import fcntl
 import os
 from collections.abc import Mapping
@@ -40,9 +41,11 @@ class Node:
 
     async def stop(self) -> None:
         """Stop in bounded time and let go of the folder."""
-        for ledger in self.ledgers.values():
-            await ledger.stop()
+        ended = await asyncio.gather(*(ledger.stop() for ledger in self.ledgers.values()), return_exceptions=True)
         self._lock.close()
+        for error in ended:
+            if error is not None:
+                raise error
 
 
 def build_node(settings: Settings) -> Node:

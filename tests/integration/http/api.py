@@ -27,11 +27,23 @@ def fresh(word: str = "user") -> str:
 class Api:
     """A client with one key, and a few words for what every test does."""
 
-    def __init__(self, server: ServerProcess, key: str | None = None, headers: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        server: ServerProcess,
+        key: str | None = None,
+        *,
+        environment: str | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
+        """`environment` is named in each request; without it, whichever the key opens."""
         self.server = server
+        self.headers = {"Authorization": f"Bearer {key or server.admin_key}", **(headers or {})}
+        if environment is not None:
+            self.headers["Prefledger-Environment"] = environment
+        self.environment = environment
         self.client = httpx.Client(
             base_url=server.url + PREFIX,
-            headers={"Authorization": f"Bearer {key or server.admin_key}", **(headers or {})},
+            headers=self.headers,
             timeout=TIMEOUT_SECONDS,
             trust_env=False,
             verify=False,  # Nothing is encrypted on the loopback, and reading the trusted authorities takes its time.
@@ -45,8 +57,8 @@ class Api:
         self.client.close()
 
     def with_key(self, key: str, headers: Mapping[str, str] | None = None) -> "Api":
-        """Another client of the same server."""
-        other = Api(self.server, key, headers)
+        """Another client of the same server and environment."""
+        other = Api(self.server, key, environment=self.environment, headers=headers)
         self._others.append(other)
         return other
 
@@ -108,10 +120,10 @@ class Api:
     def issue_key(self, *scopes: str, kind: str = "secret") -> Json:
         return self.ok("POST", "/keys", status=201, json={"name": fresh("key"), "scopes": list(scopes), "kind": kind})
 
-    def records(self, environment: str = "development") -> int:
+    def records(self) -> int:
         """How many records the ledger has."""
-        checks = self.client.get(self.server.url + "/readyz").json()
-        records: int = checks["environments"][environment]["records"]
+        environments = self.client.get(self.server.url + "/readyz").json()["environments"]
+        records: int = environments[self.environment or next(iter(environments))]["records"]
         return records
 
     def outside(self, path: str) -> str:
@@ -151,12 +163,17 @@ def assert_clear_refusal(response: httpx.Response) -> None:
     refused(response, response.json()["type"].removeprefix(BASE))
 
 
-def exchange(server: ServerProcess, request: bytes, *, timeout_seconds: float = TIMEOUT_SECONDS) -> tuple[int, bytes]:
-    """Bytes to the server as they are; the status and everything that came back until it hung up.
+def connect(api: Api) -> socket.socket:
+    """A connection to the node, on which everything is bytes."""
+    return socket.create_connection(("127.0.0.1", api.server.port), timeout=TIMEOUT_SECONDS)
+
+
+def exchange(api: Api, request: bytes) -> tuple[int, bytes]:
+    """Bytes to the node as they are; the status and everything that came back until it hung up.
 
     The request should ask for `Connection: close`.
     """
-    with socket.create_connection(("127.0.0.1", server.port), timeout=timeout_seconds) as connection:
+    with connect(api) as connection:
         connection.sendall(request)
         received = read_all(connection)
     return status_of(received), received
@@ -174,8 +191,12 @@ def status_of(received: bytes) -> int:
     return int(received.split(b" ", 2)[1]) if received else 0
 
 
-def raw(method: str, target: str, server: ServerProcess, body: bytes = b"", *headers: str) -> bytes:
-    """A whole request with the operator's key, its target exactly as given."""
-    lines = [f"{method} {target} HTTP/1.1", "Host: ledger", f"Authorization: Bearer {server.admin_key}"]
-    lines += [f"Content-Length: {len(body)}", "Connection: close", *headers]
-    return "\r\n".join([*lines, "", ""]).encode("latin-1") + body
+def raw(api: Api, method: str, target: str, body: bytes = b"", *headers: str) -> bytes:
+    """A whole request with the client's key, its target exactly as given."""
+    return head(api, method, target, f"Content-Length: {len(body)}", "Connection: close", *headers) + body
+
+
+def head(api: Api, method: str, target: str, *headers: str) -> bytes:
+    """The head of a request with the client's key."""
+    own = [f"{name}: {value}" for name, value in api.headers.items()]
+    return "\r\n".join([f"{method} {target} HTTP/1.1", "Host: ledger", *own, *headers, "", ""]).encode("latin-1")

@@ -1,7 +1,6 @@
 """Whatever is sent: a clear refusal of a documented type, nothing appended, and never a fault of the node's own."""
 
 import json
-import socket
 from collections.abc import Iterator
 from typing import Any, Final
 from urllib.parse import quote_from_bytes
@@ -14,12 +13,15 @@ from tests.integration.http.api import (
     Api,
     Json,
     assert_clear_refusal,
+    connect,
     exchange,
     raw,
     refused,
     set_path,
 )
 from tests.server_process import ServerProcess
+
+EXAMPLES = 30
 
 # Every address that takes a body.
 BODIES: Final[list[tuple[str, str]]] = [
@@ -80,7 +82,9 @@ MALFORMED: Final[dict[str, bytes]] = {
 @pytest.mark.parametrize("body", MALFORMED.values(), ids=MALFORMED)
 def test_a_body_that_is_not_one_unambiguous_document_is_refused(api: Api, body: bytes) -> None:
     before = api.records()
-    for method, path in BODIES:
+    # All addresses read bodies in one of two ways; each way is taken by every body, and every address by some.
+    first = list(MALFORMED.values()).index(body) % len(BODIES)
+    for method, path in [BODIES[first], BODIES[first - 5], BODIES[-1]]:
         problem = refused(api.request(method, path, content=body), "malformed-json")
         assert len(problem["detail"]) < 300, "the refusal repeats too much of the body"
     assert api.records() == before
@@ -179,14 +183,14 @@ def test_a_method_that_an_address_does_not_know(api: Api, method: str, path: str
         "/keys/a/b", "/events/a/b", "/%65valuate", "/holders/user:a/../user:b", "/..", "/holders/user:a/preferences/a/b",
     ],
 )  # fmt: skip
-def test_an_address_where_there_is_nothing(server: ServerProcess, path: str) -> None:
-    status, received = exchange(server, raw("GET", f"/ledger/v1{path}", server))
+def test_an_address_where_there_is_nothing(api: Api, path: str) -> None:
+    status, received = exchange(api, raw(api, "GET", f"/ledger/v1{path}"))
     assert status == 404, received
     assert b"application/problem+json" in received
 
 
-def test_an_address_with_bytes_that_are_no_ascii_is_refused(server: ServerProcess) -> None:
-    status, _ = exchange(server, raw("GET", "/ledger/v1/holders/user:\xe9", server))
+def test_an_address_with_bytes_that_are_no_ascii_is_refused(api: Api) -> None:
+    status, _ = exchange(api, raw(api, "GET", "/ledger/v1/holders/user:\xe9"))
     assert status == 400
 
 
@@ -201,26 +205,21 @@ def test_an_address_with_bytes_that_are_no_ascii_is_refused(server: ServerProces
         b"PUT /ledger/v1/holders/user:a HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\nZZ\r\n{}\r\n0\r\n\r\n",
     ],
 )  # fmt: skip
-def test_what_is_no_http_is_refused(api: Api, server: ServerProcess, head: bytes) -> None:
+def test_what_is_no_http_is_refused(api: Api, head: bytes) -> None:
     before = api.records()
-    status, received = exchange(server, head)
+    status, received = exchange(api, head)
     assert 400 <= status < 500, received
     assert api.records() == before
 
 
-def test_a_connection_that_is_closed_amid_a_body_appends_nothing(api: Api, server: ServerProcess) -> None:
+def test_a_connection_that_is_closed_amid_a_body_appends_nothing(api: Api) -> None:
     before = api.records()
-    whole = raw("PUT", "/ledger/v1" + set_path("user:cut"), server, b'{"enabled": false}' + b" " * 100)
-    for kept in (1, 50, 100):
-        exchange_and_hang_up(server, whole[:-kept])
+    whole = raw(api, "PUT", "/ledger/v1" + set_path("user:cut"), b'{"enabled": false}' + b" " * 100)
+    for missing in (1, 50, 100):
+        with connect(api) as connection:
+            connection.sendall(whole[:-missing])
     assert api.stored("user:cut") == {}
     assert api.records() == before
-
-
-def exchange_and_hang_up(server: ServerProcess, request: bytes) -> None:
-    """Send and close without waiting for anything."""
-    with socket.create_connection(("127.0.0.1", server.port), timeout=10) as connection:
-        connection.sendall(request)
 
 
 # Arbitrary JSON, with the words of the API among its keys and values so that it gets far in.
@@ -278,16 +277,20 @@ bodies = st.one_of(
 
 
 @given(body=bodies)
-@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=list(HealthCheck))
 def test_arbitrary_json_is_taken_or_clearly_refused(api: Api, body: Json) -> None:
     content = json.dumps(body).encode()
+    before, taken = api.records(), 0
     for method, path in BODIES:
-        before = api.records()
         response = api.request(method, path, content=content)
         assert response.status_code < 500, f"{method} {path} {content!r}: {response.text}"
         if response.status_code >= 400:
             assert_clear_refusal(response)
-            assert api.records() == before, f"{method} {path} was refused, but something was appended"
+        elif path == "/events":
+            taken += len(response.json()["results"])
+        elif not path.startswith("/evaluate"):
+            taken += 1
+    assert api.records() <= before + taken, "something was refused and appended all the same"
 
 
 segments = st.one_of(
@@ -297,7 +300,7 @@ segments = st.one_of(
 
 
 @given(prefix=segments, rest=st.binary(max_size=12), other=segments, more=st.binary(max_size=8))
-@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=list(HealthCheck))
 def test_arbitrary_addresses_are_taken_or_clearly_refused(
     api: Api, prefix: str, rest: bytes, other: str, more: bytes
 ) -> None:
@@ -320,7 +323,7 @@ parameters = st.dictionaries(
 
 
 @given(given_=parameters)
-@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=list(HealthCheck))
 def test_arbitrary_parameters_are_taken_or_clearly_refused(api: Api, given_: dict[str, str]) -> None:
     query = "&".join(f"{name}={value}" for name, value in given_.items())
     for path in ("/holders", "/holders/user:a", set_path("user:a"), "/holders/user:a/history", "/catalogue", "/events"):

@@ -270,7 +270,7 @@ def test_a_feed_after_a_position_that_is_not_of_this_ledger_is_refused(api: Api)
 
 def follow(api: Api, key: str, lines: list[Json], started: threading.Event, **params: Any) -> None:
     """Follow the feed into `lines` until the server ends it."""
-    headers = {"Authorization": f"Bearer {key}"}
+    headers = {**api.headers, "Authorization": f"Bearer {key}"}
     with (
         httpx.Client(base_url=api.server.url + PREFIX, timeout=TIMEOUT_SECONDS, trust_env=False, verify=False) as client,
         client.stream("GET", "/events", params={"follow": "true", **params}, headers=headers) as response,
