@@ -28,19 +28,25 @@ _COLUMNS = (
     "h.position, h.detail, o.name, o.forgotten_offset"
 )
 _FROM = "FROM history AS h LEFT JOIN holders AS o ON o.id = h.holder_id"
+_OF_STREAM = "h.holder_id = (SELECT id FROM holders WHERE stream = ?) AND"
 
 
 @dataclass(frozen=True, slots=True)
 class HistoryQuery:
-    """Which rows of one stream to show. Offsets are inclusive; `below` is where a page goes on."""
+    """Which rows of one stream, or without one of the whole ledger, to show.
 
-    stream: bytes
+    `below` is inclusive and where a page goes on; `above` is not.
+    """
+
+    stream: bytes | None
     below: int
     above: int = -1
     item: str | None = None
     path: str | None = None
     outcomes: Sequence[Outcome] = SHOWN_OUTCOMES
     limit: int = 100
+    actor: str | None = None
+    method: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,11 +92,11 @@ def entry_of(row: tuple[Any, ...]) -> dict[str, Any]:
 
 
 def page(connection: sqlite3.Connection, query: HistoryQuery) -> HistoryPage:
-    """One page of a stream's history, newest first. `changes` are cut to the path asked for."""
+    """One page of history, newest first. `changes` are cut to the path asked for."""
     rows = connection.execute(
-        f"SELECT {_COLUMNS} {_FROM} WHERE h.holder_id = (SELECT id FROM holders WHERE stream = ?) "  # noqa: S608 - constants
-        "AND h.offset <= ? AND h.offset > ? ORDER BY h.offset DESC LIMIT ?",
-        (query.stream, query.below, query.above, SCAN_LIMIT),
+        f"SELECT {_COLUMNS} {_FROM} WHERE {_OF_STREAM if query.stream is not None else ''} "
+        "h.offset <= ? AND h.offset > ? ORDER BY h.offset DESC LIMIT ?",
+        (*([query.stream] if query.stream is not None else []), query.below, query.above, SCAN_LIMIT),
     )
     entries: list[dict[str, Any]] = []
     scanned, last_offset = 0, -1
@@ -111,6 +117,8 @@ def _wanted_entry(row: tuple[Any, ...], query: HistoryQuery) -> dict[str, Any] |
     if outcome not in query.outcomes or (query.item not in (None, item) and type_ not in _OF_EVERY_SET):
         return None
     entry = entry_of(row)
+    if query.actor not in (None, entry["actor"]) or query.method not in (None, entry["method"]):
+        return None
     adopted = query.item is not None and type_ == SetsAdopted.__name__
     if adopted:
         entry["changes"] = [change for change in entry["changes"] if change["item"] == query.item]
@@ -171,6 +179,12 @@ def position_at(connection: sqlite3.Connection, offset: int) -> str | None:
     """The position text of the record at an offset."""
     row = connection.execute("SELECT position FROM history WHERE offset = ?", (offset,)).fetchone()
     return None if row is None else str(row[0])
+
+
+def position_and_time_at(connection: sqlite3.Connection, offset: int) -> tuple[str, int] | None:
+    """The position text of the record at an offset, and when it was recorded, in Unix milliseconds."""
+    row = connection.execute("SELECT position, recorded_at FROM history WHERE offset = ?", (offset,)).fetchone()
+    return None if row is None else (str(row[0]), int(row[1]))
 
 
 def offset_at(connection: sqlite3.Connection, recorded_at_milliseconds: int) -> int:

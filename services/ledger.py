@@ -24,10 +24,12 @@ from services.log.port import EventLog, LogUnavailable, LogUnfit, Stored
 from services.publisher import Publisher
 from services.readiness import Readiness
 from services.rebuilder import Rebuilder
+from services.replay import JobSlot
 from services.secrets import Secrets
 from services.settings import Settings
 from services.source import LogSource
 from services.user_tokens import SigningKey, parse_public_key
+from services.verifier import Verifier
 from services.views import Views
 
 START_RETRY_SECONDS = 1.0
@@ -51,7 +53,9 @@ class Ledger:
         self.log = event_log
         self._bootstraps = settings.kafka is None or settings.admin_key is not None
         self.views = Views(folder, LogSource(event_log), self._accept)
-        self.rebuilder = Rebuilder(self.views, LogSource(event_log))
+        slot = JobSlot()
+        self.rebuilder = Rebuilder(self.views, LogSource(event_log), slot)
+        self.verifier = Verifier(self.views, LogSource(event_log), slot)
         self.readiness = Readiness(lambda: self.progress, settings.lag_records_max)
         self.publisher = Publisher(
             event_log,
@@ -101,6 +105,7 @@ class Ledger:
                 await self._task
         await self.bulk.stop()
         await self.rebuilder.cancel()
+        await self.verifier.cancel()
         await self.views.stop()
         await self.log.stop()
 

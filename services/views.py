@@ -41,6 +41,12 @@ class Views:
         """How the projector is doing."""
         return self.projector.progress
 
+    @property
+    def folded(self) -> int:
+        """Records that the views have folded so far."""
+        checkpoint = self.progress.checkpoint
+        return checkpoint.next_offset if checkpoint is not None else 0
+
     def start(self) -> None:
         """Begin to follow the log."""
         self._task = asyncio.create_task(self.projector.run(), name="projector")

@@ -17,6 +17,7 @@ COMMANDS = {
     "history": "services.cli.history:history",
     "provenance": "services.cli.provenance:provenance",
     "rebuild": "services.cli.rebuild:rebuild",
+    "verify": "services.cli.verify:verify",
     "keys": "services.cli.keys:keys",
     "log": "services.cli.log:log",
     "schemas": "services.cli.schemas:schemas",

@@ -22,6 +22,7 @@ from services.http import (
     provenance,
     sets,
     signing_keys,
+    verify,
     workflow_runs,
 )
 from services.http.auth import Gate
@@ -42,7 +43,7 @@ from services.version import VERSION
 from services.workflow_runs import WorkflowRuns
 
 PREFIX = "/ledger/v1"
-_MODULES = (sets, provenance, history, holders, catalogue, events, keys, signing_keys, operations, workflow_runs)
+_MODULES = (sets, provenance, history, holders, catalogue, events, keys, signing_keys, operations, verify, workflow_runs)
 ROUTERS = tuple(module.router for module in _MODULES)
 
 

@@ -289,7 +289,7 @@ def test_provenance_groups_every_page_by_value(server: ServerProcess, somebody: 
     answer(server, "set", somebody, "--merge", '{"channel_types": {"sms": true}}', "--actor", "user:ann")
     push, sms = ask(server, "provenance", somebody, "--json").lines
     assert (push["path"], push["value"], len(push["events"])) == ("/channel_types/push", True, 1)
-    assert [(event["actor"], event["decides"]) for event in sms["events"]][0] == ("user:ann", True)
+    assert (sms["events"][0]["actor"], sms["events"][0]["decides"]) == ("user:ann", True)
     first = sms["events"][-1]["position"]
     (then,) = ask(server, "provenance", somebody, "default", "/channel_types/sms", "--as-of", first, "--json").lines
     assert (then["value"], len(then["events"])) == (False, 1)

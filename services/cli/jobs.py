@@ -1,0 +1,35 @@
+"""Watching a job of a node to its end, with a progress bar on a terminal."""
+
+import sys
+import time
+from typing import Any
+
+import click
+
+from services.cli.client import Client
+from services.cli.output import note, on_terminal
+from services.replay import RUNNING
+
+POLL_SECONDS = 0.2
+INTERRUPTED_STATUS = 130
+
+
+def run_job(client: Client, context: click.Context, path: str) -> dict[str, Any]:
+    """Start the job at a path of the API and wait for its end. Ctrl-C gives it up, and ends the command."""
+    try:
+        return _watched(client, path, client.ask("POST", path).value)
+    except KeyboardInterrupt:
+        client.ask("DELETE", path)
+        note("\nGiven up. The live views were never touched.")
+        context.exit(INTERRUPTED_STATUS)
+
+
+def _watched(client: Client, path: str, progress: dict[str, Any]) -> dict[str, Any]:
+    with click.progressbar(length=1, label=progress["phase"], file=sys.stderr, hidden=not on_terminal()) as bar:
+        while progress["phase"] in RUNNING:
+            bar.label = progress["phase"]
+            bar.length = max(1, progress["records_total"])
+            bar.update(progress["records_folded"] - bar.pos)
+            time.sleep(POLL_SECONDS)
+            progress = client.ask("GET", path).value
+    return progress
