@@ -2,8 +2,8 @@
 
 Rules (Avro 1.12, "Schema Resolution"): every record is FULL_TRANSITIVE, so nodes of different releases read each other;
 the event's body only gains branches at its end and is BACKWARD_TRANSITIVE, since an old node stops at a body that it does
-not know. Avro's own rules say nothing of a changed default, logical type, namespace or order of symbols, and neither does
-its fingerprint: each of them changes what old records mean, so each is refused here. Aliases are not used.
+not know. Avro's own rules let a field go, and say nothing of a changed default, logical type, namespace or order of symbols;
+neither does its fingerprint. Each of them changes what old records mean, so each is refused here. Aliases are not used.
 """
 
 import json
@@ -66,9 +66,8 @@ class Schema:
 
 def evolution_problems(older: Schema, newer: Schema) -> list[str]:
     """Why `newer` can't be released after `older`, one sentence each."""
-    problems = [f"it can't read what {older.name} wrote: {why}" for why in _Reading(newer, older).problems()]
-    older_reads = _Reading(older, newer, open_body=True)
-    problems += [f"{older.name} can't read what it writes: {why}" for why in older_reads.problems()]
+    problems = [f"it can't read what {older.name} wrote: {why}" for why in unreadable(newer, older)]
+    problems += [f"{older.name} can't read what it writes: {why}" for why in unreadable(older, newer, open_body=True)]
     problems += _meaning_problems(older, newer)
     return list(dict.fromkeys(problems))
 
@@ -130,17 +129,21 @@ def _lone_problems(schema: Schema) -> Iterator[str]:
             yield f"{name} is an enum without a default among its symbols: an old reader would fail at a new symbol"
 
 
+def unreadable(reader: Schema, writer: Schema, *, open_body: bool = False) -> list[str]:
+    """What `reader` can't read of what `writer` may write, one sentence each. `open_body`: but for unknown bodies."""
+    return _Reading(reader, writer, open_body=open_body).problems()
+
+
 class _Reading:
     """One schema reading what another wrote."""
 
-    def __init__(self, reader: Schema, writer: Schema, *, open_body: bool = False) -> None:
+    def __init__(self, reader: Schema, writer: Schema, *, open_body: bool) -> None:
         self._reader = reader
         self._writer = writer
         self._open_body = open_body
         self._seen: set[str] = set()
 
     def problems(self) -> list[str]:
-        """Why it can't, one sentence each."""
         return list(self._between(self._reader.root, self._writer.root, "the event"))
 
     def _between(self, reader: Any, writer: Any, where: str) -> Iterator[str]:
@@ -207,6 +210,8 @@ def _meaning_problems(older: Schema, newer: Schema) -> Iterator[str]:
             if old.get("default") != new.get("default"):
                 yield f"{name}: the default changed from {old.get('default')} to {new.get('default')}"
         elif old["type"] == "record":
+            for field_name in sorted(old["fields"].keys() - new["fields"].keys()):
+                yield f"{name}.{field_name}: the field is gone, and with it what old records say there"
             for field_name in sorted(old["fields"].keys() & new["fields"].keys()):
                 yield from _field_problems(f"{name}.{field_name}", old["fields"][field_name], new["fields"][field_name])
     yield from _body_problems(older, newer)
