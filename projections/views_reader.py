@@ -67,8 +67,8 @@ class ViewsReader:
         return in_transaction(self.hot, function)
 
     def close(self) -> None:
-        """Wait for reads under way and close everything."""
-        self._threads.shutdown(wait=True, cancel_futures=True)
+        """Wait for the reads that were asked for, and close everything."""
+        self._threads.shutdown(wait=True)
         with self._lock:
             for connection in self._opened:
                 connection.close()

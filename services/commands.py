@@ -143,6 +143,19 @@ def check_numbers(tree: JsonValue, pointer: str = "") -> None:
         raise Invalid(pointer, "this number is too large: integers must fit into 64 bits")
 
 
+def is_configuration(holder: Holder, body: Body) -> bool:
+    """Whether the event decides for everybody, not for one holder: the environment's own, and every lock.
+
+    A lock silences the opt-outs of all whom it reaches, so the key of a preference centre must not be able to set one.
+    """
+    if holder.kind is HolderKind.ENVIRONMENT:
+        return True
+    match body:
+        case PreferenceSetReplaced(leaves=leaves) | PreferenceSetMerged(patch=Patch(leaves=leaves)):
+            return any(path.endswith("/locked") for path in leaves)
+    return False
+
+
 def forget(suppress: object) -> Body:
     """The holder is forgotten; `suppress` is what must never be sent again. Raises Invalid."""
     for known in SUPPRESS:

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from typing import Any
 
@@ -51,9 +52,10 @@ class Rebuilder:
         }
 
     async def cancel(self) -> None:
-        """Give up, if there is anything to give up, and clean up."""
+        """Give up, if there is anything to give up, and clean up. A swap that has begun is seen through: it is short."""
         if self._task is not None:
-            self._task.cancel()
+            if self._phase is not Phase.SWAPPING:
+                self._task.cancel()
             with suppress(asyncio.CancelledError):
                 await self._task
 
@@ -91,16 +93,19 @@ class Rebuilder:
     async def _compare(self, replay: Replay) -> None:
         """Both files at the same record must say the same. A read transaction holds the live one still meanwhile."""
         loop = asyncio.get_running_loop()
-        live = await loop.run_in_executor(None, open_reader, self._views.path)
+        # One thread for all that touches it: when this is cancelled, the file is closed after the digest, not under it.
+        thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="rebuild-compare")
+        live = await loop.run_in_executor(thread, open_reader, self._views.path)
         try:
             live.execute("BEGIN")
             checkpoint = read_checkpoint(live)
             await replay.fold_to(checkpoint.next_offset if checkpoint is not None else 0)
             self._phase = Phase.COMPARING
             ours = await replay.in_thread(views_digest, replay.connection)
-            theirs: ViewsDigest = await loop.run_in_executor(None, views_digest, live)
+            theirs: ViewsDigest = await loop.run_in_executor(thread, views_digest, live)
         finally:
-            await loop.run_in_executor(None, live.close)
+            await loop.run_in_executor(thread, live.close)
+            thread.shutdown(wait=False)
         if ours != theirs:
             raise RebuildFailed(
                 f"at record {ours.next_offset} the rebuilt views say something else than the live ones "

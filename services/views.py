@@ -26,6 +26,7 @@ class Views:
         self._source = source
         self._accept = accept
         self._task: asyncio.Task[None] | None = None
+        self._before_pause: Progress | None = None
         self.watcher = PositionWatcher()
         self.number = self._choose()
         self.projector = Projector(source, open_writer(self.path), self.watcher, accept=accept, moved=self._moved)
@@ -38,8 +39,8 @@ class Views:
 
     @property
     def progress(self) -> Progress:
-        """How the projector is doing."""
-        return self.projector.progress
+        """How the projector is doing. One that only stands still for a moment counts as it did before."""
+        return self._before_pause or self.projector.progress
 
     @property
     def folded(self) -> int:
@@ -59,14 +60,15 @@ class Views:
     @asynccontextmanager
     async def paused(self) -> AsyncIterator[None]:
         """The projector stands still inside, and follows the log again afterwards, on whichever file serves then."""
-        before = replace(self.progress)
-        await self._stop_projector()
+        before = self._before_pause = replace(self.progress)
         try:
+            await self._stop_projector()
             yield
         finally:
             self.projector = Projector(
                 self._source, open_writer(self.path), self.watcher, accept=self._accept, moved=self._moved, progress=before
             )
+            self._before_pause = None
             self.start()
 
     async def replace(self, number: int) -> None:

@@ -35,7 +35,7 @@ def keys() -> None:
 @json_option
 @asks_node
 def issue(client: Client, name: str, scopes: tuple[str, ...], public: bool, raw: bool) -> None:
-    """Issue a key. Its secret is shown this once; the ledger keeps its hash."""
+    """Issue a key. Its secret is shown this once; the ledger keeps it hashed, and sealed under its own secret."""
     body = {"name": name, "scopes": list(scopes), "kind": "public" if public else "secret"}
     show(client.ask("POST", "/keys", body=json.dumps(body).encode()), raw=raw)
     note("Keep the key now: it is never shown again.")

@@ -17,9 +17,9 @@ from projections.history import event_by_id, feed, position_at
 from projections.position import parse_position
 from schemas.codec import Draft
 from services.commands import Request as CommandRequest
-from services.commands import draft_of
+from services.commands import draft_of, is_configuration
 from services.errors import NotFound, OtherLedger, PositionNotReached, ServiceError
-from services.event_commands import CATALOGUE_TYPES, parse_event
+from services.event_commands import parse_event
 from services.http.auth import ENVIRONMENT_HEADER, Caller
 from services.http.body_models import EventsBody
 from services.http.exchange import MayAudit, MayPublish, MayRead, answer, node_of, read_members
@@ -69,7 +69,7 @@ def _draft(caller: Caller, base: CommandRequest, event: JsonValue, at: int) -> D
         parsed = parse_event(event, base)
     except Invalid as error:
         raise Invalid(f"/events/{at}{error.pointer}", error.message) from None
-    if isinstance(event, dict) and event["type"] in CATALOGUE_TYPES:
+    if is_configuration(parsed.holder, parsed.body):
         caller.check(Scope.ADMIN)
     command = parsed.request
     if base.event_id is not None and command.event_id == base.event_id:

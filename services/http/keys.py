@@ -24,7 +24,7 @@ _TAKES = takes(KeyBody, {"name": "checkout", "scopes": ["publish", "read"], "kin
 
 @router.post("", responses=answers(IssuedKey, 201), openapi_extra=_TAKES, status_code=201)
 async def issue_key(request: Request, caller: MayAdminister) -> Response:
-    """Issue a key. Its secret is in this answer and nowhere else, so there is no repeating it either."""
+    """Issue a key. Its secret is shown in this answer and never again; the ledger keeps it hashed, and sealed."""
     refuse_condition(request, "a new key has no version")
     if "idempotency-key" in request.headers:
         raise Problem("bad-request", "a key is shown once, so its making can't be repeated: send no Idempotency-Key")

@@ -12,12 +12,15 @@ from domain.holder import Holder
 from domain.identifier import check_text
 from domain.invalid import Invalid
 from projections.batch_state import ItemRow
+from projections.position import parse_position
+from projections.state import PastState
 from services.commands import Request as CommandRequest
-from services.commands import draft_of
+from services.commands import draft_of, is_configuration
 from services.http.auth import Caller
 from services.http.exchange import queries_of
 from services.http.problems import Problem
 from services.identifiers import derived_event_id
+from services.keys import Scope
 from services.publisher import Receipt
 
 IDEMPOTENCY_KEY_LENGTH_MAX = 255
@@ -91,17 +94,23 @@ async def publish_one(
     request: Request, caller: Caller, holder: Holder, body: Body, *, expected: int | None = None
 ) -> tuple[Receipt, bytes]:
     """Publish one event of this request; what became of it, and its stream. Raises ServiceError, Invalid, Problem."""
+    if is_configuration(holder, body):
+        caller.check(Scope.ADMIN)
     command = command_request(request, caller, str(holder), "0", expected_version=expected)
     draft = draft_of(caller.ledger, holder, body, command)
     return await caller.ledger.publisher.publish_one(draft, may_repeat=command.event_id is not None), draft.stream
 
 
 async def write_item(request: Request, caller: Caller, holder: Holder, item: str, body: Body) -> tuple[dict[str, Any], int]:
-    """Publish one event and read the item that it touched."""
+    """Publish one event and read the item that it touched, just after it: a request sent again is answered the same."""
     receipt, stream = await publish_one(request, caller, holder, body, expected=expected_version(request))
+    offset = parse_position(receipt.position).offset
 
     def read(connection: sqlite3.Connection) -> ItemRow | None:
-        return queries_of(request, caller).now(connection).state.item(stream, item)
+        row = queries_of(request, caller).now(connection).state.item(stream, item)
+        if row is None or row.offset <= offset:
+            return row
+        return PastState(connection, offset).item(stream, item)
 
     row = caller.ledger.views.reader.read_now(read)
     version = row.version if row is not None else 0

@@ -118,6 +118,14 @@ def test_a_request_that_is_sent_again_is_the_same_event(api: Api, method: str) -
     assert len(api.history(holder, outcome="applied,duplicate")) == 2
 
 
+def test_a_request_that_is_sent_again_is_answered_as_the_first_time_whatever_came_after(api: Api) -> None:
+    holder, headers = f"user:{fresh()}", {"Idempotency-Key": fresh("key")}
+    first = api.ok("PUT", set_path(holder), json={"enabled": False}, headers=headers)
+    api.patch_set(holder, {"channel_types": {"email": True}})
+    assert api.ok("PUT", set_path(holder), json={"enabled": False}, headers=headers) == first
+    assert api.get(set_path(holder))["version"] == 2
+
+
 def test_an_idempotency_key_with_another_body_is_refused(api: Api) -> None:
     holder = f"user:{fresh()}"
     headers = {"Idempotency-Key": fresh("key")}

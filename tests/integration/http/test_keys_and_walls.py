@@ -45,6 +45,7 @@ ROUTES: Final[dict[tuple[str, str], tuple[str | None, str, Json]]] = {
     ("PATCH", "/holders/{holder}"): ("publish", "/holders/user:a", {"a": 2}),
     ("DELETE", "/holders/{holder}"): ("admin", "/holders/user:gone", None),
     ("GET", "/holders/{holder}/history"): ("read", "/holders/user:a/history", None),
+    ("GET", "/history"): ("audit", "/history?limit=1", None),
     ("GET", "/holders/{holder}/preferences"): ("read", "/holders/user:a/preferences", None),
     ("GET", "/holders/{holder}/preferences/{set_name}"): ("read", "/holders/user:a/preferences/default", None),
     ("PUT", "/holders/{holder}/preferences/{set_name}"): ("publish", "/holders/user:a/preferences/default", {}),
@@ -110,7 +111,7 @@ def test_a_key_does_what_its_scope_says_and_nothing_else(api: Api, keys: dict[st
         before = api.records()
         response = client.request(route[0], path, json=body)
         if needed in (None, scope) or scope == "admin":
-            assert response.status_code in (200, 201, 202, 404, 422), (
+            assert response.status_code in (200, 201, 202, 404, 409, 422), (
                 f"{scope}: {response.status_code} {response.text[:500]}"
             )
         else:
@@ -146,6 +147,22 @@ def test_the_catalogue_is_not_written_with_a_key_that_publishes(api: Api, keys: 
     policy = {"type": "PolicySet", "policy": {"decide": "every_rule_allows", "own_default_in_tenant": "never"}}
     refused(keys["publish"].request("POST", "/events", json={"events": [policy]}), "forbidden")
     assert api.records() == before
+
+
+def test_a_key_that_publishes_can_not_decide_for_everybody(api: Api, keys: dict[str, Api]) -> None:
+    before = api.records()
+    lock = {"workflows": {"w": {"locked": True}}}
+    for holder, body in (("environment", {"channel_types": {"email": True}}), ("environment", lock), ("tenant:acme", lock)):
+        for method in ("PUT", "PATCH"):
+            path = f"/holders/{holder}/preferences/default"
+            refused(keys["publish"].request(method, path, json=body), "forbidden")
+        event = {"type": "PreferenceSetMerged", "holder": holder, "preferences": body}
+        refused(keys["publish"].request("POST", "/events", json={"events": [event]}), "forbidden")
+    refused(keys["publish"].request("PATCH", "/holders/environment", json={"a": 1}), "forbidden")
+    assert api.records() == before
+    assert (
+        keys["publish"].request("PUT", "/holders/tenant:acme/preferences/default", json={"enabled": True}).status_code == 200
+    )
 
 
 # fmt: off
