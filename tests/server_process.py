@@ -52,13 +52,13 @@ class ServerProcess:
         self.url = f"http://127.0.0.1:{self.port}"
         self.admin_key = ADMIN_KEY
         variables = {"PREFLEDGER_ADMIN_KEY": ADMIN_KEY}
-        self._command = [sys.executable, "-P", "-m", "services.cli", "serve"]
-        self._command += ["--host", "127.0.0.1", "--port", str(self.port), "--data", str(data)]
+        self.command = [sys.executable, "-P", "-m", "services.cli", "serve"]
+        self.command += ["--host", "127.0.0.1", "--port", str(self.port), "--data", str(data)]
         if kafka is not None:
             variables["PREFLEDGER_SECRET"] = SECRET
-            self._command += ["--kafka", kafka]
-        self._environment = command_environment({**variables, **(environment or {})})
-        self._output = data.parent / f"{data.name}.output"
+            self.command += ["--kafka", kafka]
+        self.environment = command_environment({**variables, **(environment or {})})
+        self.output_path = data.parent / f"{data.name}.output"
         self._process: subprocess.Popen[bytes] | None = None
         self._watcher: subprocess.Popen[bytes] | None = None
 
@@ -83,13 +83,13 @@ class ServerProcess:
         if self.is_running():
             raise ServerFailed("the server already runs")
         self.data.parent.mkdir(parents=True, exist_ok=True)
-        with self._output.open("ab") as output:
+        with self.output_path.open("ab") as output:
             self._process = subprocess.Popen(
-                self._command,
+                self.command,
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=output,
-                env=self._environment,
+                env=self.environment,
                 cwd=ROOT,
                 start_new_session=True,
             )
@@ -130,7 +130,7 @@ class ServerProcess:
 
     def output(self) -> str:
         """Everything that the process, and those before it on this folder, wrote to a terminal."""
-        return self._output.read_text(errors="replace") if self._output.exists() else ""
+        return self.output_path.read_text(errors="replace") if self.output_path.exists() else ""
 
     def __enter__(self) -> Self:
         return self if self.is_running() else self.start()
