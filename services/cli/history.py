@@ -24,6 +24,8 @@ PAGE_MAX = 1_000
 @click.argument("holder")
 @click.option("--set", "set_name", metavar="SET", help="Only this set.")
 @click.option("--path", metavar="POINTER", help="Only changes at or below this JSON Pointer, as in /workflows.")
+@click.option("--actor", help="Only what this actor said, as in user:jhammond.")
+@click.option("--method", help="Only what came by this way, as in preference-centre.")
 @click.option("--from", "from_", metavar="INSTANT", help="Recorded at or after this instant.")
 @click.option("--to", metavar="INSTANT", help="Recorded at or before this instant.")
 @click.option("--outcome", metavar="NAMES", help="applied, rejected, duplicate, parked; several with commas.")
@@ -36,6 +38,8 @@ def history(
     holder: str,
     set_name: str | None,
     path: str | None,
+    actor: str | None,
+    method: str | None,
     from_: str | None,
     to: str | None,
     outcome: str | None,
@@ -44,7 +48,9 @@ def history(
     raw: bool,
 ) -> None:
     """Show what was said of a holder, the newest first: one JSON document an entry, with --json one a line."""
-    parameters = {"set": set_name, "path": path, "from": from_, "to": to, "outcome": outcome}
+    parameters = {
+        "set": set_name, "path": path, "actor": actor, "method": method, "from": from_, "to": to, "outcome": outcome,
+    }  # fmt: skip
     entries = _entries(client, f"{holder_path(holder)}/history", parameters, PAGE_MAX if everything else limit)
     shown = entries if everything else islice(entries, limit)
     for entry in shown:

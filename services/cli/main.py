@@ -16,6 +16,7 @@ COMMANDS = {
     "evaluate": "services.cli.evaluate:evaluate",
     "history": "services.cli.history:history",
     "provenance": "services.cli.provenance:provenance",
+    "export": "services.cli.export:export",
     "rebuild": "services.cli.rebuild:rebuild",
     "verify": "services.cli.verify:verify",
     "keys": "services.cli.keys:keys",

@@ -1,19 +1,22 @@
-"""`/holders/{holder}/history`: everything that was said of a holder."""
+"""History: everything that was said of a holder, and of every holder."""
 
 import sqlite3
+from dataclasses import dataclass
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Query, Request, Response
+from fastapi import APIRouter, Depends, Query, Request, Response
 
 from domain.event import set_item
 from domain.fold import Outcome
-from domain.holder import parse_set_id
+from domain.holder import Holder, parse_set_id
 from domain.invalid import Invalid
 from domain.pointer import check_pointer
 from projections.history import PAGE_LIMIT, SHOWN_OUTCOMES, HistoryQuery, offset_at, page
 from projections.position import parse_instant
+from services.http.audit_models import LedgerHistoryAnswer
+from services.http.auth import Caller
 from services.http.cursor import Cursor, CursorParameter, cursor_text, parse_cursor
-from services.http.exchange import MayRead, answer, queries_of
+from services.http.exchange import MayAudit, MayRead, answer, queries_of
 from services.http.models import HistoryAnswer
 from services.http.openapi import answers
 from services.http.paths import holder_of
@@ -21,48 +24,86 @@ from services.queries import Moment, When
 
 router = APIRouter(tags=["history"])
 
-Limit = Annotated[int, Query(ge=1, le=PAGE_LIMIT, description="Entries a page.")]
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """The parameters of a question about history. Instants are Unix milliseconds."""
+
+    item: str | None
+    path: str | None
+    actor: str | None
+    method: str | None
+    outcomes: tuple[Outcome, ...]
+    since: int | None
+    until: int | None
+    limit: int
+    cursor: str | None
 
 
-@router.get("/holders/{holder}/history", responses=answers(HistoryAnswer))
-async def get_history(
-    request: Request,
-    holder: str,
-    caller: MayRead,
+async def _asked(
     set_name: Annotated[str | None, Query(alias="set", description="Only this set.")] = None,
     path: Annotated[str | None, Query(description="Only changes at or below this JSON Pointer.")] = None,
+    actor: Annotated[str | None, Query(description="Only what this actor said, as in user:jhammond.")] = None,
+    method: Annotated[str | None, Query(description="Only what came by this way, as in preference-centre.")] = None,
     from_: Annotated[str | None, Query(alias="from", description="Recorded at or after this instant.")] = None,
     to: Annotated[str | None, Query(description="Recorded at or before this instant.")] = None,
     outcome: Annotated[
         str | None, Query(description="applied, rejected, duplicate, parked, or several with commas.")
     ] = None,
-    limit: Limit = 50,
+    limit: Annotated[int, Query(ge=1, le=PAGE_LIMIT, description="Entries a page.")] = 50,
     cursor: CursorParameter = None,
-) -> Response:
+) -> _Asked:
+    return _Asked(
+        item=set_item(parse_set_id(set_name, "/set")) if set_name is not None else None,
+        path=check_pointer(path, "/path") if path is not None else None,
+        actor=actor,
+        method=method,
+        outcomes=_outcomes(outcome),
+        since=parse_instant(from_, "/from") if from_ is not None else None,
+        until=parse_instant(to, "/to") if to is not None else None,
+        limit=limit,
+        cursor=cursor,
+    )
+
+
+AskedHistory = Annotated[_Asked, Depends(_asked)]
+
+
+@router.get("/holders/{holder}/history", responses=answers(HistoryAnswer))
+async def get_history(request: Request, holder: str, caller: MayRead, asked: AskedHistory) -> Response:
     """Everything that was said of a holder, newest first, with before and after. All pages belong to one position."""
     who = holder_of(holder)
-    item = set_item(parse_set_id(set_name, "/set")) if set_name is not None else None
-    if path is not None:
-        check_pointer(path, "/path")
-    outcomes = _outcomes(outcome)
-    since = parse_instant(from_, "/from") if from_ is not None else None
-    until = parse_instant(to, "/to") if to is not None else None
-    question = ("history", str(who), item, path, since, until, *outcomes)
-    started = parse_cursor(cursor, question) if cursor is not None else None
+    return answer({"holder": str(who), **await _page(request, caller, who, asked)})
+
+
+@router.get("/history", responses=answers(LedgerHistoryAnswer))
+async def get_ledger_history(request: Request, caller: MayAudit, asked: AskedHistory) -> Response:
+    """Everything that was said in this environment, of any holder, newest first. All pages belong to one position.
+
+    A page looks at 20,000 records at most: one that found fewer than asked for may have a `next_cursor` all the same.
+    """
+    return answer(await _page(request, caller, None, asked))
+
+
+async def _page(request: Request, caller: Caller, who: Holder | None, asked: _Asked) -> dict[str, Any]:
+    filters = (asked.item, asked.path, asked.actor, asked.method, asked.since, asked.until, *asked.outcomes)
+    question = ("history", str(who) if who is not None else None, *filters)
+    started = parse_cursor(asked.cursor, question) if asked.cursor is not None else None
+    stream = caller.ledger.secrets.stream_key(who) if who is not None else None
 
     def read(connection: sqlite3.Connection, moment: Moment) -> dict[str, Any]:
         position, end = (moment.position, moment.offset) if started is None else started
-        top = end if until is None else min(end, offset_at(connection, until))
-        above = offset_at(connection, since - 1) if since is not None else -1
+        top = end if asked.until is None else min(end, offset_at(connection, asked.until))
+        above = offset_at(connection, asked.since - 1) if asked.since is not None else -1
         found = page(
             connection,
-            HistoryQuery(caller.ledger.secrets.stream_key(who), top, above, item, path, outcomes, limit),
+            HistoryQuery(stream, top, above, asked.item, asked.path, asked.outcomes, asked.limit, asked.actor, asked.method),
         )
         goes_on = found.next_below is not None and found.next_below > above
         next_cursor = cursor_text(Cursor(position, found.next_below or 0), question) if goes_on else None
-        return {"holder": str(who), "entries": found.entries, "position": position, "next_cursor": next_cursor}
+        return {"entries": found.entries, "position": position, "next_cursor": next_cursor}
 
-    return answer(await queries_of(request, caller).ask(When(min_position=started and started.position), read))
+    return await queries_of(request, caller).ask(When(min_position=started and started.position), read)
 
 
 def _outcomes(text: str | None) -> tuple[Outcome, ...]:
