@@ -175,7 +175,7 @@ def _event(record: dict[str, Any]) -> Event:
             method=personal["method"],
             reason=personal["reason"],
             evidence={key: from_avro(value) for key, value in evidence.items()} if evidence else {},
-            notice=None if notice is None else Notice(**notice),
+            notice=None if notice is None else Notice(notice["id"], notice["version"], notice["locale"]),
             legal_basis=record["legal_basis"],
         ),
         item=set_item(set_id) if set_id is not None else item_of(body),

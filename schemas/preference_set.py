@@ -140,8 +140,9 @@ def rule_from_avro(rule: Record, path: str, leaves: Leaves) -> None:
         leaves[f"{path}/condition"] = (
             from_avro(condition["logic"]) if "logic" in condition else _conditions_from_avro(condition)
         )
-    if rule["routing"] is not None:
-        leaves[f"{path}/routing"] = rule["routing"]
+    routing = rule["routing"]
+    if routing is not None:
+        leaves[f"{path}/routing"] = {"applies": routing["applies"], "channels": routing["channels"]}
     if rule["layering"] is not None:
         parts = {part: strategy.lower() for part, strategy in rule["layering"].items() if strategy is not None}
         leaves.update({f"{path}/layering/{part}": parts[part] for part in parts} or {f"{path}/layering": {}})
