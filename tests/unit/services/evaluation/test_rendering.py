@@ -1,0 +1,90 @@
+"""Decisions as text: JSON whatever the names hold, and the same whether a plan's renderer or the full one wrote it."""
+
+import json
+from typing import Any
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from domain.evaluation import Decision
+from domain.plan_rule import ORIGIN_NOBODY, ORIGIN_OWN_DEFAULT, ORIGIN_OWN_IN_TENANT, ORIGIN_SHARED, PlanDecision
+from domain.question import ChannelRef
+from domain.reason import Reason
+from domain.trace import Source, TraceEntry, Verdict
+from projections.stored_item import EMPTY, EventReference, StoredItem
+from services.evaluation.rendering import PlanRenderer, decided_text, decision_text, text_of
+
+names = st.text(alphabet=st.characters(codec="utf-8"), min_size=1, max_size=12)
+FIRST: EventReference = ("01890a5d-ac96-774b-bcce-b302099a8057", "A" * 31, "2026-03-03T14:02:00.000Z")
+SECOND: EventReference = ("01890a5d-ac96-774b-bcce-b302099a8058", "B" * 31, "2026-03-03T14:03:00.000Z")
+
+
+def stored(path: str, reference: EventReference) -> StoredItem:
+    return StoredItem({path: False}, {path: 0}, [reference])
+
+
+@given(holder=names, set_name=names, path=names)
+def test_who_decided_is_json_whatever_the_names_hold(holder: str, set_name: str, path: str) -> None:
+    shown = json.loads(decided_text(holder, set_name, path, FIRST))
+    assert shown == {
+        "holder": holder, "set": set_name, "path": path, "event_id": FIRST[0], "position": FIRST[1], "recorded_at": FIRST[2],
+    }  # fmt: skip
+
+
+def full(channel: ChannelRef, source: Source | None, **more: Any) -> Decision:
+    reason = Reason.DEFAULT_ALLOW if source is None else Reason.CHANNEL_TYPE_OPT_OUT
+    given_: dict[str, Any] = {"digest": None, "trace": (), **more}
+    return Decision(channel=channel, deliver=source is None, reason=reason, source=source, **given_)
+
+
+@given(holder=names, path=names, channel_id=st.none() | names, tenant=names)
+def test_a_plan_writes_what_the_full_evaluator_writes(holder: str, path: str, channel_id: str | None, tenant: str) -> None:
+    channel = ChannelRef("email", channel_id)
+    default, in_tenant = stored(path, FIRST), stored(path, SECOND)
+    shared = Source("environment_default", "environment", "default", path)
+    lookups = {"default": FIRST, f"tenant:{tenant}": SECOND}
+    cases = [
+        (PlanDecision(False, Reason.CHANNEL_TYPE_OPT_OUT, ORIGIN_OWN_DEFAULT, path, None),
+         Source("own_default", holder, "default", path)),
+        (PlanDecision(False, Reason.CHANNEL_TYPE_OPT_OUT, ORIGIN_OWN_IN_TENANT, path, None),
+         Source("own_in_tenant", holder, f"tenant:{tenant}", path)),
+        (PlanDecision(False, Reason.CHANNEL_TYPE_OPT_OUT, ORIGIN_SHARED, None, shared), shared),
+        (PlanDecision(True, Reason.DEFAULT_ALLOW, ORIGIN_NOBODY, None, None), None),
+    ]  # fmt: skip
+    for planned, source in cases:
+        renderer = PlanRenderer([channel], lambda found: lookups[found.set_name], tenant)
+        decisions = (planned,)
+        expected = decision_text(full(channel, source), lambda found: lookups[found.set_name], None)
+        for _ in range(2):  # The second time it is remembered.
+            assert renderer.text(decisions, text_of(holder), default, in_tenant) == expected
+        assert json.loads(expected)["deliver"] is planned.deliver
+
+
+def test_what_is_remembered_of_one_recipient_is_not_said_of_another() -> None:
+    renderer = PlanRenderer([ChannelRef("email")], lambda _: None, None)
+    decisions = (PlanDecision(False, Reason.CHANNEL_TYPE_OPT_OUT, ORIGIN_OWN_DEFAULT, "/channel_types/email", None),)
+    one = json.loads(renderer.text(decisions, '"user:a"', stored("/channel_types/email", FIRST), EMPTY))
+    other = json.loads(renderer.text(decisions, '"user:b"', stored("/channel_types/email", SECOND), EMPTY))
+    assert (one["decided_by"]["holder"], one["decided_by"]["event_id"]) == ("user:a", FIRST[0])
+    assert (other["decided_by"]["holder"], other["decided_by"]["event_id"]) == ("user:b", SECOND[0])
+
+
+@given(actor=st.none() | names, method=st.none() | names, value=names)
+def test_an_explained_decision_is_json_too(actor: str | None, method: str | None, value: str) -> None:
+    source = Source("own_default", "user:a", "default", "/kept")
+    trace = (TraceEntry(Verdict.NO, "own_default", "user:a", "default", "/kept", value, Reason.ALL_OPT_OUT),)
+    decision = full(ChannelRef("email"), source, digest=value, trace=trace)
+    shown = json.loads(decision_text(decision, lambda _: FIRST, lambda _: (actor, method)))
+    assert (shown["decided_by"]["actor"], shown["decided_by"]["method"]) == (actor, method)
+    assert shown["digest"] == value
+    assert shown["trace"] == [
+        {"layer": "own_default", "holder": "user:a", "set": "default", "path": "/kept", "value": value, "verdict": "no",
+         "reason": "all_opt_out"}
+    ]  # fmt: skip
+
+
+def test_a_leaf_that_no_event_is_known_for_is_nobodys_word() -> None:
+    source = Source("own_default", "user:a", "default", "/kept")
+    shown = json.loads(decision_text(full(ChannelRef("email"), source), lambda _: None, None))
+    assert shown["decided_by"] is None
+    assert "trace" not in shown
