@@ -1,11 +1,13 @@
 """Whether a choice or a condition holds, in the circumstances of one question."""
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 from domain.condition import Surroundings, conditions_hold
+from domain.effort import EFFORT_MAX, Effort
 from domain.facts import Facts, categories_in_play
 from domain.holder import HolderKind
-from domain.json_logic import logic_holds
+from domain.json_logic import STEPS_MAX, logic_holds
 from domain.json_value import JsonValue
 from domain.preferences_seen import recipient_preferences, tenant_preferences
 from domain.question import Question
@@ -24,40 +26,59 @@ NO = Answer(holds=False)
 
 
 class Circumstances:
-    """What conditions see. It is put together when the first condition is met: most questions meet none."""
+    """What conditions see, and the work that they may take together.
+
+    It is put together when the first condition is met: most questions meet none. A leaf is worked out once, however many
+    channels ask for it.
+    """
 
     def __init__(self, question: Question, facts: Facts) -> None:
         self._question = question
         self._facts = facts
         self._surroundings: Surroundings | None = None
+        self._effort = Effort()
+        self._answered: dict[int, tuple[JsonValue, Answer]] = {}
 
     def choice(self, leaf: JsonValue) -> Answer:
         """What a choice says: true, false, or `{"conditions": [...]}`."""
         if isinstance(leaf, bool):
             return YES if leaf else NO
-        return self._conditions(leaf.get("conditions") if isinstance(leaf, dict) else None)
+        return self._once(leaf.get("conditions") if isinstance(leaf, dict) else None, self._conditions)
 
     def condition(self, leaf: JsonValue) -> Answer:
         """Whether a rule's condition holds: a list of conditions, or anything else as JSON logic."""
-        if isinstance(leaf, list):
-            return self._conditions(leaf)
+        return self._once(leaf, self._conditions if isinstance(leaf, list) else self._logic)
+
+    def _once(self, leaf: JsonValue, work_out: Callable[[JsonValue], Answer]) -> Answer:
+        if not isinstance(leaf, (list, dict)):
+            return work_out(leaf)
+        known = self._answered.get(id(leaf))
+        # The leaf is kept beside its answer: as long as it lives, its id is no other's.
+        if known is None or known[0] is not leaf:
+            known = self._answered[id(leaf)] = (leaf, work_out(leaf))
+        return known[1]
+
+    def _logic(self, logic: JsonValue) -> Answer:
+        effort = Effort(STEPS_MAX, self._effort)
         variables = self._see().variables
         data: dict[str, JsonValue] = {**variables, "payload": variables["data"]}
-        if logic_holds(leaf, data):
+        if logic_holds(logic, data, effort):
             return Answer(holds=True, conditional=True)
-        return Answer(holds=False, conditional=True, detail="the logic does not give true")
+        detail = "the logic does not give true"
+        if effort.exceeded:
+            detail = f"the logic takes more than {STEPS_MAX} steps, or all conditions together more than {EFFORT_MAX}"
+        return Answer(holds=False, conditional=True, detail=detail)
 
     def _conditions(self, conditions: JsonValue) -> Answer:
         if not isinstance(conditions, list):
             return Answer(holds=False, conditional=True, detail="this can't be read as conditions")
-        outcome = conditions_hold(conditions, self._see())
+        outcome = conditions_hold(conditions, self._see(), self._effort)
         if outcome.failed is None:
             return Answer(holds=True, conditional=True)
-        return Answer(
-            holds=False,
-            conditional=True,
-            detail=f"condition {outcome.failed + 1} of {len(conditions)} does not hold",
-        )
+        detail = f"condition {outcome.failed + 1} of {len(conditions)} does not hold"
+        if self._effort.exceeded:
+            detail += f": the conditions of this answer take more than {EFFORT_MAX} steps"
+        return Answer(holds=False, conditional=True, detail=detail)
 
     def _see(self) -> Surroundings:
         if self._surroundings is None:

@@ -27,9 +27,11 @@ from domain.condition_operators import (
     ALL_OPERATORS,
     ARGUMENTLESS_OPERATORS,
     AUDIENCE_OPERATORS,
+    OUTSIDE_OPERATORS,
     Question,
     number_spelled,
 )
+from domain.effort import Effort, TooMuchWork
 from domain.invalid import Invalid
 from domain.json_value import JsonValue
 from domain.pointer import escape
@@ -89,14 +91,22 @@ def check_conditions(value: JsonValue, pointer: str) -> list[JsonValue]:
     return value
 
 
-def conditions_hold(conditions: Sequence[JsonValue], surroundings: Surroundings) -> ConditionOutcome:
+def conditions_hold(
+    conditions: Sequence[JsonValue], surroundings: Surroundings, effort: Effort | None = None
+) -> ConditionOutcome:
     """Whether every condition holds; an empty list does.
 
-    Never raises, whatever is stored: a condition that makes no sense (an unknown operator, no variable) does not hold.
+    Never raises, whatever is stored: a condition that makes no sense (an unknown operator, no variable) does not hold,
+    nor does one that takes more than is left of `effort`, which then says so. Without `effort`, all of it is there.
     """
     now = instant_of(surroundings.at)
+    effort = Effort() if effort is None else effort
     for index, condition in enumerate(conditions):
-        if not _holds(condition, surroundings.variables, now):
+        try:
+            holds = _holds(condition, surroundings.variables, now, effort)
+        except TooMuchWork:
+            holds = False
+        if not holds:
             return ConditionOutcome(holds=False, failed=index)
     return ConditionOutcome(holds=True)
 
@@ -116,7 +126,8 @@ def _check_condition(condition: JsonValue, pointer: str) -> None:
         raise Invalid(f"{pointer}/operator", f"{shown} is not an operator; the operators are {', '.join(sorted(OPERATORS))}")
 
 
-def _holds(condition: JsonValue, variables: Mapping[str, JsonValue], now: int) -> bool:
+def _holds(condition: JsonValue, variables: Mapping[str, JsonValue], now: int, effort: Effort) -> bool:
+    effort.spend(1)
     if not isinstance(condition, dict):
         return False
     path, name = condition.get("variable"), condition.get("operator")
@@ -129,8 +140,14 @@ def _holds(condition: JsonValue, variables: Mapping[str, JsonValue], now: int) -
         if path.partition(".")[0] != "recipient":
             return False
         path = "recipient.audiences"
+    effort.spend_on_text(path)
     value, is_set = _look_up(path, variables)
-    argument, text = _argument(condition.get("argument"), variables)
+    if name not in OUTSIDE_OPERATORS:
+        effort.spend_on_value(value)
+    argument: JsonValue = None
+    text = ""
+    if name not in ARGUMENTLESS_OPERATORS:
+        argument, text = _argument(condition.get("argument"), variables, effort)
     return operator(Question(value, is_set, argument, text, now))
 
 
@@ -147,14 +164,18 @@ def _look_up(path: str, variables: Mapping[str, JsonValue]) -> tuple[JsonValue, 
     return value, True
 
 
-def _argument(argument: JsonValue, variables: Mapping[str, JsonValue]) -> tuple[JsonValue, str]:
-    """The argument's value, and what it is as text."""
+def _argument(argument: JsonValue, variables: Mapping[str, JsonValue], effort: Effort) -> tuple[JsonValue, str]:
+    """The argument's value, paid for, and what it is as text. Raises TooMuchWork."""
+    effort.spend_on_value(argument)
     if not isinstance(argument, str):
         return argument, _as_text(argument)
     namespace, _, rest = argument.partition(".")
     if rest and _SPELLINGS.get(namespace, namespace) in NAMESPACES:
         value, _ = _look_up(argument, variables)
+        effort.spend_on_value(value)
         return value, _as_text(value)
+    # Paid before it is decoded, which takes the time: between any two items there is a comma.
+    effort.spend(argument.count(","))
     value = _decoded(argument)
     return value, value if isinstance(value, str) else argument
 

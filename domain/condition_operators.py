@@ -48,8 +48,8 @@ Operator = Callable[[Question], bool]
 
 def number_spelled(text: str) -> int | float | None:
     """The number that a text spells in JSON's grammar; None if it spells none, or one beyond a float's range."""
-    match = _NUMBER.fullmatch(text)
-    if match is None or len(text) > DIGITS_MAX:
+    match = _NUMBER.fullmatch(text) if len(text) <= DIGITS_MAX else None
+    if match is None:
         return None
     if match[1] is None and match[2] is None:
         return int(text)
@@ -63,17 +63,38 @@ def _spelled(text: str) -> Hashable:
     return number_spelled(text)
 
 
-def _comparable(value: JsonValue, depth: int = 0) -> Hashable:
+def _comparable(value: JsonValue) -> Hashable:
     """A stand-in that hashes; two of them are equal exactly when the values are the same JSON."""
     if isinstance(value, bool):
         return ("boolean", value)
-    if isinstance(value, (list, dict)) and depth >= DEPTH_MAX:
-        return object()
-    if isinstance(value, list):
-        return ("list", tuple(_comparable(item, depth + 1) for item in value))
-    if isinstance(value, dict):
-        return ("object", frozenset((key, _comparable(item, depth + 1)) for key, item in value.items()))
+    if isinstance(value, (list, dict)):
+        parts: list[str] = []
+        return ("structure", "".join(parts)) if _spell_out(value, parts, 0) else object()
     return value
+
+
+def _spell_out(value: JsonValue, parts: list[str], depth: int) -> bool:
+    """Add a text that only equal values have; False where the nesting is too deep to tell.
+
+    A text, because a tuple's hash can be foreseen: lists made to share one would make every comparison slow.
+    """
+    if isinstance(value, str):
+        parts.append(f"{len(value)}:{value}")
+    elif value is None or isinstance(value, bool):
+        parts.append(f"{value};")
+    elif isinstance(value, (int, float)):
+        whole = isinstance(value, int) or value.is_integer()
+        # Base 16: Python refuses to write long numbers in base 10.
+        parts.append(f"#{int(value):x};" if whole else f"{float(value).hex()};")
+    elif depth >= DEPTH_MAX:
+        return False
+    elif isinstance(value, list):
+        parts.append(f"[{len(value)};")
+        return all(_spell_out(item, parts, depth + 1) for item in value)
+    else:
+        parts.append(f"{{{len(value)};")
+        return all(_spell_out(key, parts, depth + 1) and _spell_out(value[key], parts, depth + 1) for key in sorted(value))
+    return True
 
 
 def _members(wanted: Iterable[JsonValue], items: Iterable[JsonValue]) -> list[bool]:
@@ -242,6 +263,9 @@ ARGUMENTLESS_OPERATORS: dict[str, Operator] = {
     "is_timestamp_before_now": _now(lambda instant, now: instant < now),
     "is_timestamp_on_or_after_now": _now(lambda instant, now: instant >= now),
 }
+
+OUTSIDE_OPERATORS: frozenset[str] = frozenset({"empty", "not_empty", "exists", "not_exists"})
+"""They look at a value's outside only, so a long one costs nothing."""
 
 ALL_OPERATORS: dict[str, Operator] = {
     "equal_to": _equal,

@@ -8,6 +8,7 @@ original would take it as a plain value and silently leave out the comparison th
 from collections.abc import Callable, Iterator
 from typing import Final
 
+from domain.effort import Effort, TooMuchWork
 from domain.invalid import Invalid
 from domain.json_logic_operators import VALUE_OPERATORS, LogicError
 from domain.json_logic_values import truthy
@@ -21,7 +22,7 @@ NODES_MAX = 1_000
 """Values, objects and lists in one logic."""
 
 STEPS_MAX = 10_000
-"""Work for one answer. A step is a node worked out, or an item or 1,000 characters that an operator reads."""
+"""Work for one logic. A step is a node worked out, or an item or 1,000 characters that an operator reads."""
 
 _VALUE_DEPTH_MAX = 64
 _CHARACTERS_PER_STEP = 1_000
@@ -44,15 +45,15 @@ def check_logic(value: JsonValue, pointer: str) -> JsonValue:
     return value
 
 
-def logic_holds(logic: JsonValue, data: JsonValue) -> bool:
+def logic_holds(logic: JsonValue, data: JsonValue, effort: Effort | None = None) -> bool:
     """Whether the logic gives exactly true for the data.
 
-    Anything else is no: false, a value that is no boolean, logic that can't be worked out, more than `STEPS_MAX` steps.
-    Never raises, whatever is stored.
+    Anything else is no: false, a value that is no boolean, logic that can't be worked out, more steps than `effort` has.
+    Never raises, whatever is stored. Without `effort`, `STEPS_MAX` are there.
     """
     try:
-        return _Evaluation().work_out(logic, data, depth=1) is True
-    except LogicError:
+        return _Evaluation(Effort(STEPS_MAX) if effort is None else effort).work_out(logic, data, depth=1) is True
+    except (LogicError, TooMuchWork):
         return False
 
 
@@ -93,11 +94,11 @@ def _check(node: JsonValue, pointer: str, depth: int) -> None:
 class _Evaluation:
     """One answer in the making: it counts the steps, and holds the operators that decide what is worked out at all."""
 
-    def __init__(self) -> None:
-        self._steps_left = STEPS_MAX
+    def __init__(self, effort: Effort) -> None:
+        self._spend = effort.spend
 
     def work_out(self, logic: JsonValue, data: JsonValue, depth: int) -> JsonValue:
-        """The value of `logic` with `data` in scope. Raises LogicError."""
+        """The value of `logic` with `data` in scope. Raises LogicError, TooMuchWork."""
         self._spend(1)
         if not isinstance(logic, (list, dict)):
             return logic
@@ -177,11 +178,6 @@ class _Evaluation:
         """The list that an operator goes through, and its logic for each item. What is no list counts as empty."""
         items = self.work_out(arguments[0], data, depth) if arguments else None
         return items if isinstance(items, list) else [], arguments[1] if len(arguments) > 1 else None
-
-    def _spend(self, steps: int) -> None:
-        self._steps_left -= steps
-        if self._steps_left < 0:
-            raise LogicError("too many steps")
 
     def _weigh(self, values: list[JsonValue]) -> None:
         """Pay for reading these values. Lists can share members, so the cost is paid while it is counted."""

@@ -24,7 +24,7 @@ _POSITION_MAX = 2**53
 
 
 class LogicError(Exception):
-    """The logic can't be worked out: an unknown operator, arguments that make no sense, or too much work."""
+    """The logic can't be worked out: an unknown operator, or arguments that make no sense."""
 
 
 Arguments = list[JsonValue]

@@ -19,6 +19,14 @@ CHANNELS_MAX = 100
 CATEGORIES_MAX = 100
 RECIPIENTS_MAX = 1_000
 
+DECISIONS_MAX = 20_000
+EXPLAINED_DECISIONS_MAX = 8_000
+"""Recipients times channels of one batch; an explained decision takes more time, and far more bytes."""
+
+QUICK_BYTES_MAX = 16_384
+QUICK_CHANNELS_MAX = 8
+"""A question beyond one of these may take long, and must not keep others waiting."""
+
 _RECIPIENT_KINDS = (HolderKind.USER, HolderKind.OBJECT)
 
 _MEMBERS = (
@@ -44,6 +52,23 @@ class Asked:
         """Whether a compiled plan may answer: about the present, without a trace, a context or a subscription."""
         circle = self.circle
         return not self.explain and self.when.as_of is None and circle.context is None and circle.subscription is None
+
+    def is_quick(self, body_bytes: int) -> bool:
+        """Whether the answer for one recipient surely takes little time, told by the length of the question's body."""
+        channels = 0 if self.channels is None else len(self.channels)
+        return self.is_plain and body_bytes <= QUICK_BYTES_MAX and channels <= QUICK_CHANNELS_MAX
+
+    def check_decisions(self, recipients: int, channels: int) -> None:
+        """Refuse a batch of too many decisions. Raises Invalid."""
+        most = EXPLAINED_DECISIONS_MAX if self.explain else DECISIONS_MAX
+        if recipients * channels > most:
+            explained = "explained " if self.explain else ""
+            raise Invalid(
+                "/recipients",
+                f"{recipients} recipients on {channels} channels are {recipients * channels} {explained}decisions; a "
+                f"request may ask for {most}: send at most {most // channels} recipients at a time, "
+                "or ask about fewer channels",
+            )
 
 
 def parse_asked(body: Mapping[str, JsonValue], recipient_member: str) -> Asked:

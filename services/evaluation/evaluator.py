@@ -15,7 +15,7 @@ from domain.facts import channels_in_play
 from domain.holder import Holder, parse_holder
 from domain.invalid import Invalid
 from domain.json_value import JsonValue
-from domain.question import Question
+from domain.question import ChannelRef, Question
 from projections.history import actor_and_method
 from projections.position import instant_text, parse_position
 from projections.stored_item import EventReference
@@ -46,10 +46,10 @@ class Evaluator:
         self.hot = HotPath(ledger, queries, self._plans)
         """Tried first for a single question."""
 
-    async def one(self, asked: Asked, recipient: Holder) -> bytes:
-        """The answer for one recipient. Raises ServiceError, Invalid."""
+    async def one(self, asked: Asked, recipient: Holder, body_bytes: int) -> bytes:
+        """The answer for one recipient; `body_bytes` is the length of the question. Raises ServiceError, Invalid."""
         function = partial(self._results, asked=asked, names=[str(recipient)], at_milliseconds=_instant(asked))
-        if asked.is_plain:
+        if asked.is_quick(body_bytes):
             # A few point reads: a hop to another thread would cost more than all of it.
             results, closing = await self._queries.ask_now(asked.when, function)
         else:
@@ -57,7 +57,10 @@ class Evaluator:
         return f"{results[0][:-1]},{closing},{self._stale()}}}".encode()
 
     async def many(self, asked: Asked, recipients: Sequence[JsonValue], describe: Callable[[Invalid], JsonValue]) -> bytes:
-        """The answer for many. One that can't be understood has what `describe` says in its place. Raises ServiceError."""
+        """The answer for many. One that can't be understood has what `describe` says in its place.
+
+        Raises ServiceError, and Invalid for more decisions than one request may ask for.
+        """
         names: list[str] = []
         problems: dict[int, str] = {}
         for at, recipient in enumerate(recipients):
@@ -86,9 +89,11 @@ class Evaluator:
         if asked.is_plain:
             compiled = self._plans.standing(PlanKey(asked.circle, asked.channels), moment)
             known = compiled.workflow is not None
+            asked.check_decisions(len(names), len(compiled.channels))
             results = _by_plan(connection, compiled, self._ledger, asked, names, full)
         else:
             known = full.shared.workflow is not None
+            asked.check_decisions(len(names), len(full.channels))
             results = [full.result(name) for name in names]
         return results, _closing(asked, known, moment, at_milliseconds)
 
@@ -152,6 +157,11 @@ class _Full:
         """What is the same for every recipient."""
         return shared_facts(self._reader, self._asked.circle)
 
+    @cached_property
+    def channels(self) -> tuple[ChannelRef, ...]:
+        """The channels of every decision, in order."""
+        return self._asked.channels or channels_in_play(self.shared.workflow)
+
     def result(self, name: str) -> str:
         """One recipient's result as a JSON object."""
         asked, recipient = self._asked, parse_holder(name)
@@ -159,7 +169,7 @@ class _Full:
         question = Question(
             recipient=recipient,
             workflow=asked.circle.workflow,
-            channels=asked.channels or channels_in_play(self.shared.workflow),
+            channels=self.channels,
             at=self._at,
             categories=asked.circle.categories,
             data=asked.data,

@@ -51,22 +51,22 @@ class EvaluateEndpoint:
             raise Problem("bad-request", "an evaluation takes no parameters in the address: put them into the body")
         if length is not None:
             check_declared(length, self._body_bytes_max)
-        body = parse_object(
-            await receive_body(receive, bytes_max=self._body_bytes_max, timeout_seconds=self._body_timeout_seconds)
-        )
+        received = await receive_body(receive, bytes_max=self._body_bytes_max, timeout_seconds=self._body_timeout_seconds)
+        body = parse_object(received)
         evaluator = self._evaluators[caller.ledger.environment]
         begun_seconds = time.perf_counter()
         if scope["raw_path"] == BATCH:
             answer = await _many(evaluator, body)
             EVALUATION_SECONDS.observe("batch", time.perf_counter() - begun_seconds)
         else:
-            answer = evaluator.hot.answer(body) or await _one(evaluator, body)
+            answer = evaluator.hot.answer(body) or await _one(evaluator, body, len(received))
             EVALUATION_SECONDS.observe("one", time.perf_counter() - begun_seconds)
         return answer
 
 
-async def _one(evaluator: Evaluator, body: dict[str, JsonValue]) -> bytes:
-    return await evaluator.one(parse_asked(body, "recipient"), parse_recipient(body.get("recipient"), "/recipient"))
+async def _one(evaluator: Evaluator, body: dict[str, JsonValue], body_bytes: int) -> bytes:
+    asked = parse_asked(body, "recipient")
+    return await evaluator.one(asked, parse_recipient(body.get("recipient"), "/recipient"), body_bytes)
 
 
 async def _many(evaluator: Evaluator, body: dict[str, JsonValue]) -> bytes:

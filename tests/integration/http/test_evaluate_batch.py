@@ -188,3 +188,28 @@ def test_the_plan_answers_as_the_full_evaluator_does(
         assert plain["decisions"] == stripped(explained), f"the plan and the full evaluator differ about {user}"
         assert result["decisions"] == plain["decisions"], f"the batch and the single question differ about {user}"
         assert past["decisions"] == plain["decisions"], f"the past and the present differ about {user} at one position"
+
+
+@pytest.mark.parametrize("explain", [False, True])
+def test_a_batch_of_too_many_decisions_is_refused_with_what_to_do(api: Api, explain: bool) -> None:
+    body: Json = {"workflow": "w", "channels": ["email"] * 21, "recipients": ["user:a"] * RECIPIENTS_MAX, "explain": explain}
+    problem = refused(api.request("POST", "/evaluate/batch", json=body), "invalid")
+    assert problem["pointer"] == "/recipients"
+    assert f"send at most {380 if explain else 952} recipients at a time" in problem["detail"]
+
+
+def test_a_thousand_recipients_are_explained_on_four_channels(api: Api) -> None:
+    channels = ["email", "sms", "push", "chat"]
+    body: Json = {"workflow": "w", "channels": channels, "recipients": ["user:a"] * RECIPIENTS_MAX, "explain": True}
+    results = api.ok("POST", "/evaluate/batch", json=body)["results"]
+    assert len(results) == RECIPIENTS_MAX
+    assert all(len(result["decisions"]) == 4 for result in results)
+
+
+def test_a_large_question_is_answered_as_a_small_one(api: Api) -> None:
+    user = f"user:{fresh()}"
+    condition = {"variable": "data.n", "operator": "equal_to", "argument": "1"}
+    api.put_set(user, {"channel_types": {"email": {"conditions": [condition]}}})
+    for data in ({"n": 1}, {"n": 1, "more": "x" * 20_000}):
+        assert api.delivered(user, channels=["email", *["sms"] * 9], data=data) == {"email": True, "sms": True}
+        assert api.delivered(user, channels=["email"], data={**data, "n": 2}) == {"email": False}

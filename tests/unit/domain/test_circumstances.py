@@ -61,3 +61,58 @@ def test_without_a_tenant_in_play_a_condition_sees_none() -> None:
 def test_a_question_needs_an_instant_that_does_not_depend_on_the_machine() -> None:
     with pytest.raises(ValueError, match="no UTC offset"):
         question_of("email", at=datetime(2026, 3, 3))
+
+
+def lists_of(count: int) -> dict[str, JsonValue]:
+    return {"a": list(range(count)), "b": list(range(count))}
+
+
+def all_of_b(places: int) -> list[JsonValue]:
+    condition: JsonValue = {"variable": "data.a", "operator": "contains_all", "argument": "data.b"}
+    return [condition] * places
+
+
+def test_two_lists_of_ten_thousand_are_compared() -> None:
+    facts = facts_of(own={"workflows": {"w": {"conditions": all_of_b(2)}}})
+    (decision,) = evaluate(question_of("email", data=lists_of(10_000)), facts)
+    assert decision.deliver
+
+
+@pytest.mark.parametrize("operator", ["contains_all", "not_contains_all", "equal_to", "not_equal_to"])
+def test_conditions_that_take_too_much_do_not_hold_and_the_trace_says_so(operator: str) -> None:
+    conditions: list[JsonValue] = [{"variable": "data.a", "operator": operator, "argument": "data.b"}]
+    facts = facts_of(own={"workflows": {"w": {"conditions": conditions}}})
+    (decision,) = evaluate(question_of("email", data=lists_of(30_000)), facts)
+    assert (decision.deliver, decision.reason.value) == (False, "condition_not_met")
+    assert any("take more than 50000 steps" in (entry.detail or "") for entry in decision.trace)
+
+
+def test_one_leaf_is_worked_out_once_for_all_channels() -> None:
+    # Once takes a good part of all steps: once a channel would take more than there are.
+    logic: JsonValue = {"all": [{"var": "data.a"}, {">=": [{"var": ""}, 0]}]}
+    own: dict[str, JsonValue] = {"workflows": {"w": {"conditions": all_of_b(2)}}, "categories": {"c": {"condition": logic}}}
+    question = question_of(*["email"] * 100, categories=("c",), data=lists_of(1_500))
+    assert all(decision.deliver for decision in evaluate(question, facts_of(own=own)))
+
+
+def test_the_steps_are_shared_by_different_leaves_in_the_order_of_the_channels() -> None:
+    choice: JsonValue = {"conditions": all_of_b(2)}
+    types = ["email", "sms", "push"]
+    facts = facts_of(own={"channel_types": {name: {"conditions": all_of_b(2)} for name in types}})
+    assert choice == facts.own_default["/channel_types/email"]
+    for order in (types, types[::-1]):
+        decisions = evaluate(question_of(*order, data=lists_of(6_000)), facts)
+        assert [decision.deliver for decision in decisions] == [True, True, False]
+
+
+def test_logic_that_takes_too_much_says_so_and_leaves_steps_for_others() -> None:
+    logic: JsonValue = {"all": [{"var": "data.a"}, {">=": [{"var": ""}, 0]}]}
+    own: dict[str, JsonValue] = {
+        "categories": {"c": {"condition": logic}},
+        "workflows": {"w": {"conditions": all_of_b(1)}},
+    }
+    question = question_of("email", categories=("c",), data=lists_of(6_000))
+    (decision,) = evaluate(question, facts_of(own=own))
+    assert not decision.deliver
+    assert any("the logic takes more than 10000 steps" in (entry.detail or "") for entry in decision.trace)
+    assert evaluate(question, facts_of(own={"workflows": own["workflows"]}))[0].deliver
