@@ -2,6 +2,7 @@
 
 import asyncio
 import fcntl
+import logging
 import os
 from collections.abc import Mapping
 from pathlib import Path
@@ -16,6 +17,8 @@ from services.secrets import Secrets, embedded_secret
 from services.settings import Settings
 
 TOPIC_PREFIX = "preferences."
+
+log = logging.getLogger(__name__)
 
 
 class DataInUse(Exception):
@@ -40,16 +43,20 @@ class Node:
             ledger.is_ending = True
 
     async def stop(self) -> None:
-        """Stop in bounded time and let go of the folder."""
-        ended = await asyncio.gather(*(ledger.stop() for ledger in self.ledgers.values()), return_exceptions=True)
-        self._lock.close()
-        for error in ended:
-            if error is not None:
-                raise error
+        """Stop every ledger in bounded time, then let go of the folder. Raises ExceptionGroup of what went wrong."""
+        try:
+            ended = await asyncio.gather(*(ledger.stop() for ledger in self.ledgers.values()), return_exceptions=True)
+        finally:
+            self._lock.close()
+        failed = [error for error in ended if isinstance(error, Exception)]
+        for error in failed:
+            log.error("a ledger did not stop cleanly: %s", error)
+        if failed:
+            raise ExceptionGroup("ledgers that did not stop cleanly", failed)
 
 
 def build_node(settings: Settings) -> Node:
-    """A node as the settings want it, not started. Raises DataInUse."""
+    """A node as the settings want it, not started. Raises DataInUse, SecretLost."""
     lock = lock_data(settings.data)
     secret = settings.secret or embedded_secret(settings.data)
     ledgers: dict[str, Ledger] = {}

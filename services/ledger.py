@@ -3,8 +3,8 @@
 import asyncio
 import logging
 import time
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import Awaitable, Callable, Mapping
+from contextlib import AsyncExitStack, suppress
 from pathlib import Path
 from uuid import uuid4
 
@@ -12,6 +12,7 @@ from domain.event import LedgerOpened, Provenance
 from domain.holder import ENVIRONMENT
 from domain.json_value import JsonValue
 from projections.checkpoint import Checkpoint
+from projections.fold_batch import LogDisagrees
 from projections.projector import Progress, State
 from projections.state import PresentState
 from schemas.codec import Draft, encode
@@ -25,7 +26,7 @@ from services.publisher import Publisher
 from services.readiness import Readiness
 from services.rebuilder import Rebuilder
 from services.replay import JobSlot
-from services.secrets import Secrets
+from services.secrets import SecretMismatch, Secrets
 from services.settings import Settings
 from services.source import LogSource
 from services.user_tokens import SigningKey, parse_public_key
@@ -98,33 +99,41 @@ class Ledger:
         self._task = asyncio.create_task(self._start(), name=f"start {self.environment}")
 
     async def stop(self) -> None:
-        """Stop in bounded time: first the projector, then the log."""
+        """Stop in bounded time: first the projector, then the log. A part that fails to stop keeps no other from it."""
         if self._task is not None:
             self._task.cancel()
             with suppress(asyncio.CancelledError):
                 await self._task
-        await self.bulk.stop()
-        await self.rebuilder.cancel()
-        await self.verifier.cancel()
-        await self.views.stop()
-        await self.log.stop()
+        async with AsyncExitStack() as last_first:
+            for stop in (self.log.stop, self.views.stop, self.verifier.cancel, self.rebuilder.cancel, self.bulk.stop):
+                last_first.push_async_callback(stop)
 
     async def _start(self) -> None:
+        try:
+            await self._until_done(self.log.start)
+            if self._bootstraps:
+                # A step of its own: a log that is started must not be started again.
+                await self._until_done(self.open)
+            self._trouble = None
+            self.views.start()
+            self.bulk.start()
+        except Exception as error:
+            # A bug, most likely. The other environments go on, and this one says that it does not.
+            self.views.progress.state = State.STOPPED
+            self.views.progress.trouble = f"the environment could not be started: {str(error) or type(error).__name__}"
+            log.exception("environment %s could not be started", self.environment)
+
+    async def _until_done(self, step: Callable[[], Awaitable[object]]) -> None:
         while True:
             try:
-                await self.log.start()
-                if self._bootstraps:
-                    await self.open()
-                break
+                await step()
+                return
             except (LogUnavailable, LogUnfit) as error:
                 # Either may be mended while the node runs: a broker comes up, an operator changes a setting.
                 if str(error) != self._trouble:
                     log.warning("environment %s: %s", self.environment, error)
                 self._trouble = str(error)
                 await asyncio.sleep(START_RETRY_SECONDS)
-        self._trouble = None
-        self.views.start()
-        self.bulk.start()
 
     async def open(self) -> bool:
         """Append the first record if the log is empty; whether it was. Raises LogUnavailable."""
@@ -147,7 +156,11 @@ class Ledger:
         return True
 
     def _accept(self, checkpoint: Checkpoint) -> None:
-        self.secrets.verify(checkpoint.secret_check)
+        try:
+            self.secrets.verify(checkpoint.secret_check)
+        except SecretMismatch as error:
+            # In the projector's own words: a wrong secret is no bug, and needs no traceback.
+            raise LogDisagrees(str(error)) from None
 
     def api_keys(self) -> Mapping[str, ApiKey]:
         """The keys as of the present view; read again whenever the environment's stream has moved."""

@@ -1,7 +1,7 @@
 """What a node may do just now: read off the projector's progress, in one place."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from domain.fold import FOLD_VERSION
 from projections.projector import Progress, State
@@ -9,6 +9,8 @@ from services.errors import NotReady, TooStale
 
 CONFIRMED_SECONDS_MAX = 30.0
 """After so long without word from the log's end, a key may have been revoked without this node knowing."""
+
+EMPTY_LOG = "the log is empty: make the ledger with `prefledger init`"
 
 
 class Readiness:
@@ -70,23 +72,41 @@ class Readiness:
         folded = progress.checkpoint.next_offset if progress.checkpoint is not None else 0
         return max(0, (progress.log_end or 0) - folded)
 
-    def checks(self) -> dict[str, object]:
-        """What `/readyz` shows. Names no holder and no secret."""
-        progress = self._progress()
-        ready = True
+    def is_ready(self) -> bool:
+        """Whether `check_answer` passes."""
         try:
             self.check_answer()
         except NotReady:
-            ready = False
+            return False
+        return True
+
+    def trouble(self) -> str | None:
+        """What stands in the way, in full: for the operator's eyes, since it may name files and hosts."""
+        progress = self._progress()
+        if progress.trouble is None and progress.log_end == 0:
+            return EMPTY_LOG
+        return progress.trouble
+
+    def checks(self) -> dict[str, object]:
+        """What `/readyz` shows to anybody. Names no holder, no secret, no file and no host."""
+        progress = self._progress()
         return {
-            "ready": ready,
+            "ready": self.is_ready(),
             "projector": progress.state.value,
             "records": progress.checkpoint.next_offset if progress.checkpoint is not None else 0,
             "lag_records": self.lag_records(),
             "stale_seconds": self.stale_seconds(),
-            "trouble": progress.trouble,
+            "trouble": self._public_trouble(progress.state),
             "fold_version": FOLD_VERSION,
         }
+
+    def _public_trouble(self, state: State) -> str | None:
+        trouble = self.trouble()
+        if trouble is None or trouble == EMPTY_LOG:
+            return trouble
+        if state is State.STOPPED:
+            return "the projector has stopped; the node's own log says why"
+        return "the node waits for the event log; the node's own log says why"
 
     def _why_not_ready(self, progress: Progress) -> str:
         if progress.state is State.STOPPED:
@@ -94,5 +114,19 @@ class Readiness:
         if progress.log_end is None:
             return f"the log has not been reached yet: {progress.trouble or 'connecting'}"
         if progress.log_end == 0:
-            return "the log is empty: make the ledger with `prefledger init`"
+            return EMPTY_LOG
         return f"the node is catching up: {self.lag_records()} records to go"
+
+
+def serves(environments: Iterable[Readiness]) -> bool:
+    """Whether a node with these environments is up: one is ready, and each other is, or has a trouble of its own.
+
+    One environment's trouble must not take the others' traffic away; one that is merely starting is worth waiting for.
+    """
+    ready = False
+    for environment in environments:
+        if environment.is_ready():
+            ready = True
+        elif environment.trouble() is None:
+            return False
+    return ready

@@ -21,6 +21,10 @@ class SecretMismatch(Exception):
     """The node's secret is not the ledger's. The text says what to do."""
 
 
+class SecretLost(Exception):
+    """There is a ledger, but not its secret. The text says what to do."""
+
+
 class Secrets:
     """Keys derived by HKDF (RFC 5869), one for each purpose and environment, so that none tells of another."""
 
@@ -78,15 +82,39 @@ class Secrets:
 
 
 def embedded_secret(data: Path) -> str:
-    """The secret of an embedded ledger: `DATA/secret`, made at first use, readable by its owner only."""
+    """The secret of an embedded ledger: `DATA/secret`, made at first use, readable by its owner only. Raises SecretLost.
+
+    It is made only where there is no ledger yet: another secret could serve none that is there.
+    """
     path = data / "secret"
     try:
-        return path.read_text().strip()
+        secret = path.read_text().strip()
     except FileNotFoundError:
-        pass
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        made = next((found for name in ("log.sqlite", "views*") for found in sorted(data.glob(f"*/{name}"))), None)
+        if made is not None:
+            raise SecretLost(
+                f"there is a ledger ({made}) but not its secret: restore the file {path} that belongs to this log, "
+                "or set PREFLEDGER_SECRET if the log was made with that"
+            ) from None
+        return _make_secret(path)
+    if not secret:
+        raise SecretLost(f"the file {path} is empty: restore the one of this log, or delete it if there is no log")
+    return secret
+
+
+def _make_secret(path: Path) -> str:
+    secret = secrets.token_urlsafe(48)
+    # Under another name until it is whole on disk: a crash must not leave a ledger with half a secret.
+    unfinished = path.with_name("secret.new")
+    descriptor = os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     with os.fdopen(descriptor, "w") as file:
-        file.write(secrets.token_urlsafe(48) + "\n")
+        file.write(secret + "\n")
         file.flush()
         os.fsync(file.fileno())
-    return path.read_text().strip()
+    unfinished.rename(path)
+    folder = os.open(path.parent, os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
+    return secret

@@ -6,7 +6,8 @@ import logging
 import signal
 import socket
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from contextlib import suppress
 from types import FrameType
 
 import uvicorn
@@ -16,6 +17,7 @@ from domain.event import Provenance
 from domain.holder import ENVIRONMENT
 from services.bootstrap import Node, build_node
 from services.commands import Request, draft_of
+from services.errors import ServiceError
 from services.http.app import create_app
 from services.http.protocol import protocol_with
 from services.keys import Scope, new_key
@@ -29,6 +31,9 @@ KEEP_ALIVE_SECONDS = 75
 BACKLOG = 2048
 THREAD_SWITCH_SECONDS = 0.0005
 """The projector folds in a thread of its own; at CPython's 5 ms a question could wait that long for its turn."""
+
+Announce = Callable[[Node, str, Mapping[str, str]], None]
+"""Told the node, its URL, and the first admin keys that were issued, by environment."""
 
 log = logging.getLogger(__name__)
 
@@ -55,8 +60,8 @@ def listen(settings: Settings) -> socket.socket:
     return listener
 
 
-def run(settings: Settings, announce: Callable[[Node, str, str | None], None]) -> None:
-    """Serve until a signal. `announce` is told the URL, and the admin key if one was issued. Raises AddressUnusable."""
+def run(settings: Settings, announce: Announce) -> None:
+    """Serve until a signal. Raises AddressUnusable, and what `build_node` raises."""
     listener = listen(settings)
     try:
         node = build_node(settings)
@@ -80,9 +85,7 @@ class _Server(uvicorn.Server):
         self._begin_to_stop()
 
 
-async def _serve(
-    node: Node, settings: Settings, listener: socket.socket, announce: Callable[[Node, str, str | None], None]
-) -> None:
+async def _serve(node: Node, settings: Settings, listener: socket.socket, announce: Announce) -> None:
     config = uvicorn.Config(
         create_app(node.ledgers, settings),
         http=protocol_with(settings.body_timeout_seconds),
@@ -99,7 +102,7 @@ async def _serve(
     host, port = listener.getsockname()[:2]
     url = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
     node.start()
-    introduction = asyncio.create_task(_introduce(node, settings, lambda key: announce(node, url, key)))
+    introduction = asyncio.create_task(_introduce(node, settings, lambda keys: announce(node, url, keys)))
     try:
         await server.serve(sockets=[listener])
     finally:
@@ -107,19 +110,38 @@ async def _serve(
         await node.stop()
 
 
-async def _introduce(node: Node, settings: Settings, announce: Callable[[str | None], None]) -> None:
-    """Once the node is live, issue the first key of a new embedded ledger, and say where everything is."""
-    try:
+async def _introduce(node: Node, settings: Settings, announce: Callable[[Mapping[str, str]], None]) -> None:
+    """Once it is known how each environment fares, issue first keys of embedded ledgers, and say where everything is."""
+    keys: dict[str, str] = {}
+    with suppress(TimeoutError):
         async with asyncio.timeout(LIVE_SECONDS_MAX):
-            while not all(ledger.readiness.checks()["ready"] for ledger in node.ledgers.values()):  # noqa: ASYNC110
+            while not all(_is_settled(ledger) for ledger in node.ledgers.values()):  # noqa: ASYNC110
                 await asyncio.sleep(LIVE_STEP_SECONDS)
-            first = next(iter(node.ledgers.values()))
-            announce(await first_key(first) if settings.kafka is None and settings.admin_key is None else None)
-    except TimeoutError:
-        announce(None)
+            if settings.kafka is None and settings.admin_key is None:
+                await _issue_first_keys(node, keys)
+    announce(keys)
     # What lives from here to the end need not be looked at by every collection.
     gc.collect()
     gc.freeze()
+
+
+def _is_settled(ledger: Ledger) -> bool:
+    """Whether waiting longer tells nothing new: the environment is ready, or something is wrong with it."""
+    return ledger.readiness.is_ready() or ledger.readiness.trouble() is not None
+
+
+async def _issue_first_keys(node: Node, keys: dict[str, str]) -> None:
+    """Into `keys` as they are issued: each is shown, even when the next one takes too long."""
+    for environment, ledger in node.ledgers.items():
+        if not ledger.readiness.is_ready():
+            continue
+        try:
+            token = await first_key(ledger)
+        except ServiceError as error:
+            log.warning("environment %s got no first admin key; restart the node to try again: %s", environment, error)
+        else:
+            if token is not None:
+                keys[environment] = token
 
 
 async def first_key(ledger: Ledger) -> str | None:

@@ -10,11 +10,11 @@ import click
 from domain.event import LedgerOpened
 from schemas.codec import Undecodable, UnknownSchema, decode
 from services.bootstrap import TOPIC_PREFIX, DataInUse, build_embedded_log, build_kafka_log, lock_data, log_path
-from services.cli.options import example, settings_given
+from services.cli.options import example, private_files, settings_given
 from services.cli.output import note, show_text
 from services.ledger import Ledger
 from services.log.port import EventLog, LogUnavailable, LogUnfit
-from services.secrets import SecretMismatch, Secrets, embedded_secret
+from services.secrets import SecretLost, SecretMismatch, Secrets, embedded_secret
 from services.settings import Settings
 
 READ_SECONDS_MAX = 10.0
@@ -38,12 +38,13 @@ def init(data: Path | None, kafka: str | None, environments: str | None) -> None
     settings = settings_given(data=data, kafka=kafka, environments=environments)
     try:
         with ExitStack() as stack:
+            stack.enter_context(private_files())
             if settings.kafka is None:
                 stack.enter_context(lock_data(settings.data))
             # A ledger has views; those of a node that runs on the data folder are not ours to touch.
             folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="prefledger-init-")))
             asyncio.run(_init_all(settings, folder))
-    except (DataInUse, LogUnavailable, LogUnfit, SecretMismatch) as error:
+    except (DataInUse, LogUnavailable, LogUnfit, SecretLost, SecretMismatch) as error:
         raise click.ClickException(str(error)) from None
     except OSError as error:
         raise click.ClickException(f"{settings.data} can't be written: {error.strerror or error}") from None

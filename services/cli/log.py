@@ -6,7 +6,7 @@ from pathlib import Path
 import click
 
 from services.bootstrap import DataInUse, build_embedded_log, lock_data, log_path
-from services.cli.options import example, settings_given
+from services.cli.options import example, private_files, settings_given
 from services.cli.output import note, show_text
 from services.log.port import LogUnavailable, LogUnfit
 
@@ -39,7 +39,7 @@ def backup(target: Path, data: Path | None, environment: str | None) -> None:
     if not source.is_file():
         raise click.ClickException(f"there is no log {source}: name the data folder with --data or PREFLEDGER_DATA")
     try:
-        with lock_data(settings.data):
+        with private_files(), lock_data(settings.data):
             bounds = asyncio.run(build_embedded_log(settings, name).backup(target))
     except FileExistsError:
         raise click.ClickException(f"there is something at {target} already; name a file that does not exist") from None

@@ -2,7 +2,8 @@
 
 import functools
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 import click
 
@@ -35,6 +36,16 @@ def asks_node(function: Callable[..., None]) -> Callable[..., None]:
             function(client, *args, **kwargs)
 
     return command
+
+
+@contextmanager
+def private_files() -> Iterator[None]:
+    """What is made inside is for its owner alone: folders 0700, files 0600. A log and its views tell of people."""
+    before = os.umask(0o077)
+    try:
+        yield
+    finally:
+        os.umask(before)
 
 
 json_option = click.option("--json", "raw", is_flag=True, help="Print the answer on one line, as the node sent it.")

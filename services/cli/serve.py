@@ -2,13 +2,15 @@
 
 import logging
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 import click
 
 from projections.views_file import ViewsUnusable
 from services.bootstrap import DataInUse, Node
-from services.cli.options import example, settings_given
+from services.cli.options import example, private_files, settings_given
+from services.secrets import SecretLost
 from services.server import AddressUnusable, run
 from services.settings import Settings
 
@@ -27,8 +29,9 @@ def serve(host: str | None, port: int | None, data: Path | None, kafka: str | No
         level=settings.log_level.upper(), stream=sys.stderr, format="%(asctime)s %(levelname)s %(name)s: %(message)s"
     )
     try:
-        run(settings, lambda node, url, key: announce(settings, node, url, key))
-    except (AddressUnusable, DataInUse, ViewsUnusable) as error:
+        with private_files():
+            run(settings, lambda node, url, keys: announce(settings, node, url, keys))
+    except (AddressUnusable, DataInUse, SecretLost, ViewsUnusable) as error:
         raise click.ClickException(str(error)) from None
     except OSError as error:
         if error.filename is None:
@@ -38,8 +41,8 @@ def serve(host: str | None, port: int | None, data: Path | None, kafka: str | No
         ) from None
 
 
-def announce(settings: Settings, node: Node, url: str, key: str | None) -> None:
-    """Tell a person where everything is. The key is shown here once and kept nowhere."""
+def announce(settings: Settings, node: Node, url: str, keys: Mapping[str, str]) -> None:
+    """Tell a person where everything is. The first admin keys are shown here once and kept nowhere."""
     log = f"Kafka at {settings.kafka}" if settings.kafka is not None else "embedded (SQLite)"
     lines = [
         "",
@@ -49,14 +52,13 @@ def announce(settings: Settings, node: Node, url: str, key: str | None) -> None:
         f"  Data folder         {settings.data.resolve()}",
         f"  Environments        {', '.join(settings.environments)}",
     ]
-    if key is not None:
-        lines += [
-            f"  Admin key           {key}",
-            "                      (shown this once; the ledger keeps only its hash)",
-        ]
-    not_ready = {name: check for name, ledger in node.ledgers.items() if not (check := ledger.readiness.checks())["ready"]}
-    for name, check in not_ready.items():
-        lines.append(f"  NOT READY           {name}: {check['trouble'] or check['projector']}")
+    lines += [f"  Admin key           {key}  ({environment})" for environment, key in keys.items()]
+    if keys:
+        lines.append("                      (shown this once; the ledger keeps only its hash)")
+    for name, ledger in node.ledgers.items():
+        if not ledger.readiness.is_ready():
+            lines.append(f"  NOT READY           {name}: {ledger.readiness.trouble() or ledger.progress.state.value}")
+    key = next(iter(keys.values()), None)
     shown_key = key or "$PREFLEDGER_KEY"
     lines += [
         "",

@@ -5,9 +5,10 @@ import hmac
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from services.errors import Forbidden, Unauthorized
+from services.errors import Forbidden, NotReady, Unauthorized
 from services.keys import OPERATOR, TRUSTED_SCOPES, Credential, Scope
 from services.ledger import Ledger
+from services.readiness import serves
 
 ENVIRONMENT_HEADER = "prefledger-environment"
 TOKEN_LENGTH_MAX = 512
@@ -51,9 +52,18 @@ class Gate:
                 if environment is not None and environment != name:
                     raise Forbidden(f"this key belongs to another environment than {environment[:60]!r}")
                 return Caller(ledger, credential)
-        for ledger in self._ledgers.values():
-            ledger.readiness.check_answer()  # A key that is not known yet may be one that was not folded yet.
-        raise Unauthorized("this key is not valid: it was never issued here, or it was revoked")
+        raise self.unknown("key")
+
+    def unknown(self, kind: str) -> Unauthorized | NotReady:
+        """What to raise for a key that no environment knows. Told to anybody: it says nothing of what troubles one."""
+        states = [ledger.readiness for ledger in self._ledgers.values()]
+        if not serves(states):
+            # The key may be one that was not folded yet.
+            return NotReady(f"this node is not ready, so it can't tell whether this {kind} is valid; try again shortly")
+        sentence = f"this {kind} is not valid: it was never issued here, or it was revoked"
+        if not all(state.is_ready() for state in states):
+            sentence += "; or it belongs to an environment that this node can't serve just now"
+        return Unauthorized(sentence)
 
     def _ledger(self, environment: str) -> Ledger:
         ledger = self._ledgers.get(environment)

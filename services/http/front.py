@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 
 from domain.invalid import Invalid
-from services.errors import ServiceError
+from services.errors import NotFound, ServiceError
 from services.http.asgi import AsgiScope, Message, Receive, Send
 from services.http.evaluate import BATCH, ONE, EvaluateEndpoint
 from services.http.json_body import MalformedJson
@@ -18,10 +18,12 @@ from services.http.owners import owner_of
 from services.http.problems import Problem, method_not_allowed, problem_of
 from services.ledger import Ledger
 from services.metrics import exposition
+from services.readiness import serves
 
 REQUEST_ID_HEADER = b"x-request-id"
 _REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{1,128}")
 _OURS = (ServiceError, Invalid, MalformedJson, Problem)
+_READY_ONE = b"/readyz/"
 _OPEN = (b"/livez", b"/readyz", b"/metrics")
 """What needs no key: it tells of no holder."""
 
@@ -75,12 +77,14 @@ class FrontDoor:
 
     async def _serve(self, scope: AsgiScope, receive: Receive, response: "_Response") -> None:
         raw_path: bytes = scope["raw_path"]
-        if raw_path in _OPEN:
+        if raw_path in _OPEN or raw_path.startswith(_READY_ONE):
             _check_method(scope, "GET", "HEAD")
         if raw_path == b"/livez":
             await response.whole(200, b'{"live":true}')
         elif raw_path == b"/readyz":
             await self._ready(response)
+        elif raw_path.startswith(_READY_ONE):
+            await self._ready_one(response, raw_path.removeprefix(_READY_ONE).decode("latin-1"))
         elif raw_path == b"/metrics":
             await response.whole(200, exposition(self._ledgers), [(b"content-type", b"text/plain; version=0.0.4")])
         else:
@@ -92,9 +96,16 @@ class FrontDoor:
 
     async def _ready(self, response: "_Response") -> None:
         checks = {environment: ledger.readiness.checks() for environment, ledger in self._ledgers.items()}
-        ready = all(check["ready"] for check in checks.values())
+        ready = serves(ledger.readiness for ledger in self._ledgers.values())
         body = msgspec.json.encode({"ready": ready, "environments": checks})
         await response.whole(200 if ready else 503, body)
+
+    async def _ready_one(self, response: "_Response", environment: str) -> None:
+        ledger = self._ledgers.get(environment)
+        if ledger is None:
+            raise NotFound(f"this node serves no environment {environment[:60]!r}")
+        checks = ledger.readiness.checks()
+        await response.whole(200 if checks["ready"] else 503, msgspec.json.encode(checks))
 
 
 class _Response:

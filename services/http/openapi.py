@@ -123,7 +123,8 @@ def _paths() -> dict[str, Any]:
             "evaluate_batch", "The same question for up to 1,000 recipients.", BatchBody, BatchAnswer
         ),
         "/livez": _open("live", "Whether the process answers.", health),
-        "/readyz": _open("ready", "Whether every environment has caught up with its log.", health),
+        "/readyz": _open("ready", "Whether an environment is ready, and each other one too or in trouble.", health),
+        "/readyz/{environment}": _ready_one(health),
         "/metrics": _open("metrics", "Metrics for Prometheus.", {"200": {"description": "Metrics as text."}}),
     }
 
@@ -143,6 +144,14 @@ def _evaluation(name: str, summary: str, body: type[BaseModel], answer: type[Bas
             },
         }
     }
+
+
+def _ready_one(health: dict[str, Any]) -> dict[str, Any]:
+    name = {"name": "environment", "in": "path", "required": True, "schema": {"type": "string"}}
+    unknown = {"404": {"description": "This node serves no such environment.", "content": PROBLEM}}
+    described = _open("ready_environment", "Whether this environment has caught up with its log.", {**health, **unknown})
+    described["get"]["parameters"] = [name]
+    return described
 
 
 def _open(name: str, summary: str, responses: dict[str, Any]) -> dict[str, Any]:

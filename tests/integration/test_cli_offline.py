@@ -81,7 +81,8 @@ def test_a_file_that_is_no_ledger_is_left_alone(tmp_path: Path) -> None:
     file = tmp_path / "data" / "development" / "log.sqlite"
     file.parent.mkdir(parents=True)
     file.write_bytes(b"my thesis, chapter one")
-    assert "is not a log file, or is damaged" in run_on(tmp_path / "data", "init").sentence
+    done = run_on(tmp_path / "data", "init", settings={"PREFLEDGER_SECRET": "a" * 40})
+    assert "is not a log file, or is damaged" in done.sentence
     assert file.read_bytes() == b"my thesis, chapter one"
 
 

@@ -6,7 +6,6 @@ from dataclasses import replace
 from starlette.requests import Request
 
 from domain.holder import SetId, SetKind
-from services.errors import Unauthorized
 from services.http.auth import ENVIRONMENT_HEADER, Caller
 from services.http.knock.errors import KnockError
 from services.http.knock.exchange import Call, KnockServices
@@ -61,9 +60,7 @@ def _public_credential(services: KnockServices, public_key: str) -> tuple[Ledger
         key = ledger.key_behind(public_key)
         if key is not None and key.kind == "public":
             return ledger, Credential(f"key:{key.key_id}", key.scopes)
-    for ledger in services.node.ledgers.values():
-        ledger.readiness.check_answer()
-    raise Unauthorized("this public key is not valid: it was never issued here, or it was revoked")
+    raise services.node.gate.unknown("public key")
 
 
 def _user_token(request: Request, ledger: Ledger) -> UserToken | None:

@@ -101,7 +101,7 @@ def test_every_route_and_everything_designed_is_in_the_document(document: Json) 
         for method in route.methods or ()
     }
     assert described == routed | {(method.lower(), PREFIX + path) for method, path in NOT_ROUTED} | {
-        ("get", "/livez"), ("get", "/readyz"), ("get", "/metrics"),
+        ("get", "/livez"), ("get", "/readyz"), ("get", "/readyz/{environment}"), ("get", "/metrics"),
     }  # fmt: skip
     designed = {(method, path) for *methods, path in map(str.split, DESIGNED.strip().splitlines()) for method in methods}
     assert described >= designed
@@ -120,7 +120,7 @@ def test_every_operation_tells_its_refusals(document: Json) -> None:
 def test_what_needs_no_key_says_so(document: Json) -> None:
     assert document["security"] == [{"key": []}]
     without = {path for _, path, operation in operations(document) if operation.get("security") == []}
-    assert without == {f"{PREFIX}/problems", "/livez", "/readyz", "/metrics"}
+    assert without == {f"{PREFIX}/problems", "/livez", "/readyz", "/readyz/{environment}", "/metrics"}
 
 
 def test_writes_tell_of_their_headers(document: Json) -> None:
