@@ -76,7 +76,9 @@ def test_the_document_is_valid_openapi(document: Json) -> None:
         assert sorted(in_path) == sorted(re.findall(r"{(\w+)}", path)), shown
         named = [(parameter["in"], parameter["name"]) for parameter in operation.get("parameters", [])]
         assert len(named) == len(set(named)), f"{shown} has a parameter twice"
-        assert ("requestBody" in operation) == (method in ("put", "patch", "post") and not path.endswith(("/rebuild", "/verify"))), shown
+        assert ("requestBody" in operation) == (
+            method in ("put", "patch", "post") and not path.endswith(("/rebuild", "/verify"))
+        ), shown
 
 
 def test_every_reference_leads_somewhere_and_every_schema_is_used(document: Json) -> None:

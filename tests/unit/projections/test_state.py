@@ -101,6 +101,19 @@ def test_the_past_across_snapshots(folder: Path, length: int) -> None:
     connection.close()
 
 
+def test_a_set_that_is_touched_once_is_remembered_wherever_that_stood(folder: Path) -> None:
+    """Just before a snapshot, in it, just after it: the next snapshots take over what the last one has."""
+    records = Records()
+    for number in range(2 * SNAPSHOT_EVERY + 4):
+        records.add(ANN, merge_of({"enabled": True}, tenant_set(f"t{number}")))
+    connection = folded(folder / "views.sqlite", records.all, (40, 64, 65, 66, 100))
+    history = history_of(connection)
+    for offset in (63, 64, 65, 66, 127, 128, 129, len(records.all) - 1):
+        shown = dict(PastState(connection, offset).items(stream_of(ANN)))
+        assert as_model(shown) == items_at(history, stream_of(ANN), offset), offset
+    connection.close()
+
+
 def test_a_question_about_the_past_folds_no_more_than_one_snapshots_worth_of_records(folder: Path) -> None:
     """Whatever the stream's length: else an old customer's audit takes ever longer."""
     records = Records()
