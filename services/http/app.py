@@ -26,6 +26,7 @@ from services.http import (
     workflow_runs,
 )
 from services.http.auth import Gate
+from services.http.docs_page import HEADERS, docs_page
 from services.http.evaluate import EvaluateEndpoint
 from services.http.exchange import Node
 from services.http.front import FrontDoor
@@ -55,7 +56,7 @@ def create_app(ledgers: Mapping[str, Ledger], settings: Settings) -> FrontDoor:
         title=TITLE,
         version=VERSION,
         openapi_url=f"{PREFIX}/openapi.json",
-        docs_url=f"{PREFIX}/docs",
+        docs_url=None,
         redoc_url=None,
         redirect_slashes=False,
         generate_unique_id_function=lambda route: route.name,
@@ -69,6 +70,7 @@ def create_app(ledgers: Mapping[str, Ledger], settings: Settings) -> FrontDoor:
     app.add_exception_handler(RequestValidationError, _refuse_parameters)
     app.add_exception_handler(HTTPException, _refuse_route)
     app.openapi = lambda: document(app)  # type: ignore[method-assign]
+    app.add_route(f"{PREFIX}/docs", _describe, include_in_schema=False)
     evaluators = {environment: Evaluator(ledger, queries[environment]) for environment, ledger in ledgers.items()}
     evaluate = EvaluateEndpoint(
         gate,
@@ -78,6 +80,11 @@ def create_app(ledgers: Mapping[str, Ledger], settings: Settings) -> FrontDoor:
     )
     runs = app.state.runs = Runs(WorkflowRuns(), evaluators)
     return FrontDoor(app, {KNOCK: KnockDialect(KnockServices(node, runs))}, evaluate, ledgers)
+
+
+async def _describe(request: Request) -> Response:
+    page = docs_page(request.app.openapi(), f"{PREFIX}/openapi.json")
+    return Response(page, media_type="text/html", headers=HEADERS)
 
 
 def _response(problem: Problem) -> Response:
