@@ -100,3 +100,10 @@ def test_a_whole_surrogate_pair_is_one_character() -> None:
 def test_an_object_is_wanted(body: bytes) -> None:
     with pytest.raises(Invalid, match="must be a JSON object"):
         parse_object(body)
+
+
+@pytest.mark.parametrize(("opening", "closing"), [(b"[", b"]"), (b'{"a":', b"}")])
+def test_as_many_levels_as_allowed_and_one_more(opening: bytes, closing: bytes) -> None:
+    parse_json(opening * DEPTH_MAX + b"1" + closing * DEPTH_MAX)
+    with pytest.raises(MalformedJson, match="deeper"):
+        parse_json(opening * (DEPTH_MAX + 1) + b"1" + closing * (DEPTH_MAX + 1))
