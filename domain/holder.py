@@ -9,6 +9,7 @@ from domain.invalid import Invalid
 
 _CONTEXT_KEY = re.compile(r"[A-Za-z0-9_-]+:[A-Za-z0-9_-]+")
 CONTEXT_KEYS_MAX = 5
+"""Records are read by the same rules as requests: they may be loosened, never tightened."""
 
 
 class HolderKind(StrEnum):
