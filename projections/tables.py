@@ -82,7 +82,7 @@ ON CONFLICT (holder_id, item) DO UPDATE SET version = excluded.version, offset =
 """
 ADD_HISTORY = "INSERT INTO history VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 ADD_SNAPSHOT = "INSERT INTO snapshots VALUES (?, ?, ?, ?, ?)"
-ADD_CHOICE = "INSERT INTO choices VALUES (?, ?, ?)"
+ADD_CHOICE = "INSERT OR IGNORE INTO choices VALUES (?, ?, ?)"  # Two rules may share a number; one row is enough.
 REMOVE_CHOICE = "DELETE FROM choices WHERE rule = ? AND value = ? AND holder_id = ?"
 OPEN_CHECKPOINT = "INSERT OR IGNORE INTO checkpoint VALUES (0, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 MOVE_CHECKPOINT = """

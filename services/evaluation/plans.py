@@ -17,7 +17,7 @@ from services.queries import Moment
 from services.secrets import Secrets
 from services.stream_reader import StreamReader
 
-PLANS_MAX = 512
+PLANS_MAX = 256
 
 _NOBODY = Holder(HolderKind.USER)
 """Stands for the recipient when a plan is made: no set and no property belongs to it."""

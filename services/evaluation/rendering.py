@@ -12,7 +12,7 @@ from domain.reason import Reason
 from domain.trace import Source
 from projections.stored_item import EventReference, StoredItem
 
-REMEMBERED_MAX = 8_192
+REMEMBERED_MAX = 1_024
 
 Lookup = Callable[[Source], EventReference | None]
 Detail = Callable[[EventReference], tuple[str | None, str | None]]
