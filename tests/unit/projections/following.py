@@ -50,6 +50,8 @@ class Gate:
         self.limit = limit
         self.readable_below = 1_000_000
         self.unreachable: str | None = None
+        self.tells_end = asyncio.Event()
+        self.tells_end.set()
         self.reads = 0
         self.ends = 0
 
@@ -65,6 +67,7 @@ class Gate:
     async def end(self, *, timeout_seconds: float) -> int:
         self.ends += 1
         self._check()
+        await self.tells_end.wait()
         return await self._source.end(timeout_seconds=timeout_seconds)
 
     def _check(self) -> None:
