@@ -5,7 +5,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from domain.catalogue import EntryKind
@@ -138,6 +138,9 @@ def test_no_expected_version_fits_any_and_zero_is_a_version() -> None:
 
 
 @given(since=st.integers(1, 300), age=st.integers(0, 2 * REMEMBERED_MILLISECONDS))
+@example(since=100, age=8 * 24 * 3600 * 1000)
+@example(since=101, age=7 * 24 * 3600 * 1000)
+@example(since=101, age=7 * 24 * 3600 * 1000 + 1)
 def test_an_id_is_remembered_for_seven_days_and_at_least_a_hundred_events(since: int, age: int) -> None:
     assert REMEMBERED_MILLISECONDS == 7 * 24 * 3600 * 1000
     assert REMEMBERED_EVENTS == 100

@@ -192,6 +192,11 @@ def test_a_structure_drops_a_stored_true_and_a_condition_drops_either() -> None:
         assert apply({"workflows": {"w": stored}}, conditional) == conditional
 
 
+def test_a_structure_with_a_boolean_of_its_own_spells_nothing_out() -> None:
+    said: Tree = {"enabled": True, "channel_types": {"email": True}}
+    assert apply({"workflows": {"w": False}}, {"workflows": {"w": said}}) == {"workflows": {"w": said}}
+
+
 @pytest.mark.parametrize(
     "patch", [{}, {"channel_types": {}}, {"channels": {"x": None}}, {"digest": "daily"}, {"condition": None}]
 )
