@@ -73,7 +73,7 @@ def test_a_merge_patch_does_what_the_rfcs_examples_say(
     assert text_of(merge_patched(target, patch)) == text_of(result), "the reference that other tests compare with is wrong"
 
 
-@settings(max_examples=300)
+@settings(max_examples=150)
 @given(target=OBJECTS, patch=OBJECTS)
 def test_a_merge_patch_does_what_the_rfc_says(target: dict[str, JsonValue], patch: dict[str, JsonValue]) -> None:
     after = merged(flatten(target), *merge_patch(patch))
@@ -136,7 +136,7 @@ def without(leaves: Leaves, pattern: tuple[str | None, ...]) -> Leaves:
     }
 
 
-@settings(max_examples=300)
+@settings(max_examples=150)
 @given(leaves=LEAVES, patterns=st.lists(PATTERNS, max_size=6), seed=st.randoms(use_true_random=False))
 def test_patterns_take_away_what_they_name_in_any_order_and_nothing_else(leaves: Leaves, patterns: Any, seed: Any) -> None:
     expected = leaves

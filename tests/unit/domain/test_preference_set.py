@@ -31,7 +31,7 @@ CONDITION: JsonValue = {"variable": "data.x", "operator": "equal_to", "argument"
 CONDITIONAL: Tree = {"condition": [CONDITION]}
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=120, deadline=None)
 @given(tree=PREFERENCE_SETS)
 def test_a_set_is_shown_as_it_was_written(tree: Tree) -> None:
     """But for bare booleans, which are shown as the rule that they are short for."""
@@ -141,7 +141,7 @@ def test_a_set_and_a_patch_have_a_limit() -> None:
 # What a merge does, and in which order: boolean against structure (`spell_out`), unsets, then what is written.
 
 
-@settings(max_examples=250, deadline=None)
+@settings(max_examples=200, deadline=None)
 @given(before=PREFERENCE_SETS, patch=PATCHES)
 @example(before={"workflows": {"w": False}}, patch={"workflows": {"w": {"channels": {"c": True}}}})
 @example(

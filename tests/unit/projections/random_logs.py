@@ -149,7 +149,9 @@ SAYINGS = st.builds(
 NOISE = st.builds(Noise, st.sampled_from(POISON), st.sampled_from([None, ANN, ENVIRONMENT]))
 AGAIN = st.builds(Again, st.integers(0, 6) | st.just(110))
 OPENED_AGAIN = st.just(Saying(ENVIRONMENT, LedgerOpened(LEDGER_ID, 1, 5, b"check")))
-LINES: st.SearchStrategy[Line] = st.one_of(*[SAYINGS] * 7, AGAIN, AGAIN, NOISE, OPENED_AGAIN)
+MISPLACED = st.builds(Saying, st.sampled_from(HOLDERS[:3]), ENVIRONMENT_BODIES)
+REUSED = st.builds(Saying, st.just(ANN), SET_BODIES, repeats=st.integers(0, 2))
+LINES: st.SearchStrategy[Line] = st.one_of(*[SAYINGS] * 7, AGAIN, AGAIN, NOISE, OPENED_AGAIN, MISPLACED, REUSED)
 SEAL = st.just(Saying(ENVIRONMENT, LedgerSealed("moved on")))
 
 

@@ -26,7 +26,7 @@ def folder() -> Iterator[Path]:
         yield Path(name)
 
 
-@settings(max_examples=70, deadline=None)
+@settings(max_examples=50, deadline=None)
 @given(log=LOGS, cuts=CUTS, other_cuts=CUTS)
 def test_views_do_not_depend_on_how_the_log_was_cut_into_batches(
     log: RandomLog, cuts: list[int], other_cuts: list[int]
@@ -43,7 +43,7 @@ def test_views_do_not_depend_on_how_the_log_was_cut_into_batches(
                 connection.close()
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=20, deadline=None)
 @given(log=LOGS, cut=st.integers(1, 150))
 def test_a_batch_that_was_folded_already_is_refused_and_leaves_no_trace(log: RandomLog, cut: int) -> None:
     """Else an event counts twice as soon as two processes follow one file, or one of them lags."""
@@ -107,7 +107,7 @@ def test_the_random_logs_hold_what_they_are_meant_to_hold() -> None:
     seen: set[tuple[str, str | None]] = set()
     snapshots = 0
 
-    @settings(max_examples=60, deadline=None, database=None, derandomize=True)
+    @settings(max_examples=80, deadline=None, database=None, derandomize=True)
     @given(log=LOGS)
     def look(log: RandomLog) -> None:
         nonlocal snapshots

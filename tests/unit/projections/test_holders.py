@@ -19,7 +19,7 @@ from tests.unit.projections.records import Records, folded, merge_of
 Choice = tuple[str, str, bool]
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=35, deadline=None)
 @given(log=LOGS, cuts=st.lists(st.integers(1, 100), max_size=8))
 def test_those_who_opted_out_are_those_whose_sets_say_so(log: RandomLog, cuts: list[int]) -> None:
     with TemporaryDirectory() as folder:

@@ -16,7 +16,7 @@ from tests.broken_bytes import broken
 from tests.golden.drafts import DRAFTS
 from tests.unit.projections.records import Records, folded, stream_of
 
-COUNT = 1_500
+COUNT = 1_000
 
 
 @pytest.fixture(scope="module")

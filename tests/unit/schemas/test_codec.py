@@ -78,13 +78,13 @@ def check_roundtrip(draft: Draft) -> None:
     assert event.item == item_of(draft.body)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(tree=PREFERENCE_SETS, set_id=SET_IDS)
 def test_a_whole_set_comes_back_exactly(tree: Any, set_id: SetId) -> None:
     check_roundtrip(draft_of(PreferenceSetReplaced(set_id, parse_preference_set(tree))))
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(tree=PATCHES, patterns=st.lists(st.lists(KEYS | st.none(), max_size=3).map(tuple), max_size=2))
 def test_a_merge_comes_back_exactly(tree: Any, patterns: Any) -> None:
     patch = parse_preference_patch(tree)
@@ -92,14 +92,14 @@ def test_a_merge_comes_back_exactly(tree: Any, patterns: Any) -> None:
     check_roundtrip(draft_of(PreferenceSetMerged(DEFAULT_SET, patch)))
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(properties=OBJECTS, replaces=st.booleans(), patterns=st.lists(st.lists(KEYS | st.none(), max_size=3).map(tuple)))
 def test_properties_come_back_exactly(properties: Any, replaces: bool, patterns: Any) -> None:
     patch = Patch(flatten(properties), tuple(map(Unset, patterns)))
     check_roundtrip(draft_of(HolderDescribed(patch, replaces)))
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(resource=RULES, own=RULES, data=OBJECTS, default=RULES)
 def test_a_catalogue_entry_comes_back_exactly(resource: Any, own: Any, data: Any, default: Any) -> None:
     workflow = {
@@ -112,7 +112,7 @@ def test_a_catalogue_entry_comes_back_exactly(resource: Any, own: Any, data: Any
         check_roundtrip(draft_of(EntryDefined(kind, "key", parse_entry(kind, "key", tree))))
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(
     holder=HOLDERS,
     provenance=PROVENANCES,

@@ -41,7 +41,7 @@ def test_the_avro_project_itself_accepts_the_released_schemas() -> None:
         assert avro_reads(schema, schema)
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=300, deadline=None)
 @given(reader=SCHEMAS, writer=SCHEMAS)
 def test_what_can_be_read_is_what_the_avro_project_says_can_be_read(reader: Any, writer: Any) -> None:
     ours = unreadable(Schema.parse("reader", reader), Schema.parse("writer", writer))
