@@ -53,7 +53,7 @@ def point_to(folder: Path, number: int) -> None:
 
 def remove(folder: Path, number: int) -> None:
     """Delete a views file and what SQLite keeps beside it."""
-    for suffix in ("", "-wal", "-shm"):
+    for suffix in ("", "-wal", "-shm", "-journal"):
         Path(f"{path_of(folder, number)}{suffix}").unlink(missing_ok=True)
 
 

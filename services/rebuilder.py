@@ -10,7 +10,7 @@ from projections.digest import ViewsDigest, views_digest
 from projections.projector import RecordSource
 from projections.views_file import open_reader, path_of, remove
 from projections.views_store import read_checkpoint
-from services.replay import JobSlot, Phase, Replay
+from services.replay import RUNNING, JobSlot, Phase, Replay
 from services.views import Views
 
 log = logging.getLogger(__name__)
@@ -58,6 +58,8 @@ class Rebuilder:
                 self._task.cancel()
             with suppress(asyncio.CancelledError):
                 await self._task
+        if self._phase in RUNNING:
+            self._phase = Phase.CANCELLED  # Before its first step.
 
     async def _guarded(self) -> None:
         number = self._views.number + 1

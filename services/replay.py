@@ -2,9 +2,11 @@
 
 import asyncio
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from enum import StrEnum
+from itertools import takewhile
 from pathlib import Path
 from types import TracebackType
 from typing import Self, TypeVar, TypeVarTuple, Unpack
@@ -12,6 +14,7 @@ from typing import Self, TypeVar, TypeVarTuple, Unpack
 from projections.checkpoint import Checkpoint
 from projections.projector import BATCH_LIMIT, RecordSource, apply_batch
 from projections.views_file import open_writer
+from schemas.record import LogRecord
 from services.errors import ServiceError
 
 READ_WAIT_SECONDS = 5.0
@@ -37,13 +40,14 @@ class Phase(StrEnum):
     NONE = "none"
     FOLDING = "folding"
     COMPARING = "comparing"
+    DIGESTING = "digesting"
     SWAPPING = "swapping"
     DONE = "done"
     FAILED = "failed"
     CANCELLED = "cancelled"
 
 
-RUNNING = frozenset({Phase.FOLDING, Phase.COMPARING, Phase.SWAPPING})
+RUNNING = frozenset({Phase.FOLDING, Phase.COMPARING, Phase.DIGESTING, Phase.SWAPPING})
 
 
 class JobSlot:
@@ -76,14 +80,21 @@ class Replay:
         self.connection: sqlite3.Connection
 
     async def __aenter__(self) -> Self:
+        opening = asyncio.get_running_loop().run_in_executor(self._thread, open_writer, self._path)
         try:
-            self.connection = await self.in_thread(open_writer, self._path)
+            self.connection = await asyncio.shield(opening)
         except BaseException:
+            # Whoever gives up now removes the file next: it must not be made after that.
+            with suppress(Exception):
+                (await opening).close()
             self._thread.shutdown(wait=False)
             raise
         return self
 
-    async def __aexit__(self, _: type[BaseException] | None, __: BaseException | None, ___: TracebackType | None) -> None:
+    async def __aexit__(self, kind: type[BaseException] | None, _: BaseException | None, __: TracebackType | None) -> None:
+        if kind is asyncio.CancelledError:
+            # Reading a large file through takes minutes, and whoever gave up waits until its thread is free.
+            self.connection.interrupt()
         await self.close()
         self._thread.shutdown(wait=True)
 
@@ -100,14 +111,34 @@ class Replay:
         """Records folded so far."""
         return self._checkpoint.next_offset if self._checkpoint is not None else 0
 
-    async def fold_to(self, target: int) -> None:
-        """Fold every record below `target`. Raises ReplayFailed, and what the source and the fold raise."""
+    @property
+    def checkpoint(self) -> Checkpoint | None:
+        """Where the file stands; None before the first record."""
+        return self._checkpoint
+
+    async def fold_to(self, target: int, until_milliseconds: int | None = None) -> bool:
+        """Fold every record below `target`, or those before the first that was recorded after an instant.
+
+        Returns whether it met such a record. Raises ReplayFailed, and what the source and the fold raise.
+        """
         while self.folded < target:
             limit = min(BATCH_LIMIT, target - self.folded)
-            records = await self._source.read(self.folded, limit=limit, wait_seconds=READ_WAIT_SECONDS)
-            if not records:
+            read = await self._source.read(self.folded, limit=limit, wait_seconds=READ_WAIT_SECONDS)
+            if not read:
                 raise ReplayFailed(f"the log gave no record {self.folded} within {READ_WAIT_SECONDS:.0f} seconds")
-            self._checkpoint, unknown = await self.in_thread(apply_batch, self.connection, self._checkpoint, records)
-            if unknown is not None:
-                raise unknown
-            self._note(self.folded, target)
+            records = _recorded_by(read, until_milliseconds)
+            if records:
+                self._checkpoint, unknown = await self.in_thread(apply_batch, self.connection, self._checkpoint, records)
+                if unknown is not None:
+                    raise unknown
+                self._note(self.folded, target)
+            if len(records) < len(read):
+                return True
+        return False
+
+
+def _recorded_by(records: Sequence[LogRecord], until_milliseconds: int | None) -> Sequence[LogRecord]:
+    """The records before the first later one. Recorded times never go back: what follows it was recorded later too."""
+    if until_milliseconds is None:
+        return records
+    return list(takewhile(lambda record: record.timestamp_milliseconds <= until_milliseconds, records))

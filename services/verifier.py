@@ -12,7 +12,7 @@ from projections.position import instant_text
 from projections.projector import RecordSource
 from projections.views_file import open_reader, path_of, remove
 from projections.views_store import read_checkpoint
-from services.replay import JobSlot, Phase, Replay
+from services.replay import RUNNING, JobSlot, Phase, Replay
 from services.views import Views
 
 log = logging.getLogger(__name__)
@@ -65,6 +65,8 @@ class Verifier:
             self._task.cancel()
             with suppress(asyncio.CancelledError):
                 await self._task
+        if self._phase in RUNNING:
+            self._phase = Phase.CANCELLED  # Before its first step.
 
     async def _guarded(self) -> None:
         # The file that a rebuild would use: only one of the two runs, and a node's start clears away what a crash left.
