@@ -72,6 +72,14 @@ def instant_text(milliseconds: int) -> str:
     return f"{_second_text(seconds)}.{rest:03d}Z"
 
 
+def is_instant(text: str) -> bool:
+    """Whether a text that is a position or an instant is meant as an instant.
+
+    An instant begins with a year, which no position does: theirs begin with a letter.
+    """
+    return text[:4].isdigit() and text[4:5] == "-"
+
+
 def parse_instant(text: object, pointer: str = "") -> int:
     """RFC 3339 text with an offset, of the years 1 to 9999 in UTC, as Unix milliseconds; the rest is cut off.
 

@@ -59,17 +59,22 @@ def provenance(connection: sqlite3.Connection, stored: StoredItem, query: Proven
     return ProvenancePage([_leaf(path, events, stored) for path, events in sorted(found.items())], _end(below))
 
 
+def told(entry: Mapping[str, Any]) -> dict[str, Any]:
+    """What is told of an event that gave a leaf its value, from its history entry."""
+    return {name: entry[name] for name in _TOLD} | {name: entry[name] for name in _WHERE_GIVEN if name in entry}
+
+
 def _end(below: int | None) -> int | None:
     return None if below is None or below < 0 else below
 
 
 def _note(found: dict[str, list[dict[str, Any]]], entry: Mapping[str, Any], item: str) -> int:
-    told = {name: entry[name] for name in _TOLD} | {name: entry[name] for name in _WHERE_GIVEN if name in entry}
+    event = told(entry)
     # The changes of a record that touches several items name each one's.
     changes = [change for change in entry["changes"] if change.get("item", entry["item"]) == item]
     for change in changes:
         sides = {side: change[side] for side in ("before", "after") if side in change}
-        found.setdefault(change["path"], []).append({**told, **sides})
+        found.setdefault(change["path"], []).append({**event, **sides})
     return len(changes)
 
 

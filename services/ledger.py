@@ -26,6 +26,7 @@ from services.publisher import Publisher
 from services.readiness import Readiness
 from services.rebuilder import Rebuilder
 from services.replay import JobSlot
+from services.replayer import Replayer
 from services.secrets import SecretMismatch, Secrets
 from services.settings import Settings
 from services.source import LogSource
@@ -57,6 +58,7 @@ class Ledger:
         slot = JobSlot()
         self.rebuilder = Rebuilder(self.views, LogSource(event_log), slot)
         self.verifier = Verifier(self.views, LogSource(event_log), slot)
+        self.replayer = Replayer(environment, self.views, LogSource(event_log), slot)
         self.readiness = Readiness(lambda: self.progress, settings.lag_records_max)
         self.publisher = Publisher(
             event_log,
@@ -105,7 +107,8 @@ class Ledger:
             with suppress(asyncio.CancelledError):
                 await self._task
         async with AsyncExitStack() as last_first:
-            for stop in (self.log.stop, self.views.stop, self.verifier.cancel, self.rebuilder.cancel, self.bulk.stop):
+            jobs = (self.verifier.cancel, self.rebuilder.cancel, self.replayer.cancel)
+            for stop in (self.log.stop, self.views.stop, *jobs, self.bulk.stop):
                 last_first.push_async_callback(stop)
 
     async def _start(self) -> None:

@@ -7,15 +7,14 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from projections.history import offset_at, position_at
-from projections.position import instant_text, parse_instant, parse_position
+from projections.position import instant_text, is_instant, parse_instant, parse_position
 from projections.state import PastState, PresentState, State
 from projections.views_store import read_checkpoint
 from services.errors import NotReady, OtherLedger, PositionNotReached, Unprocessable
 from services.ledger import Ledger
 from services.log.port import LogUnavailable, LogUnfit
+from services.settled import is_settled
 
-CLOCK_ALLOWANCE_MILLISECONDS = 5_000
-"""How far a broker's clock may lag behind ours before a past instant counts as settled."""
 END_TIMEOUT_SECONDS = 5.0
 
 Answer = TypeVar("Answer")
@@ -65,7 +64,7 @@ class Queries:
         """What the function makes of the moment asked for. Raises ServiceError or Invalid."""
         await self._check(when)
         asked_at_milliseconds = None
-        if when.as_of is not None and _is_instant(when.as_of):
+        if when.as_of is not None and is_instant(when.as_of):
             asked_at_milliseconds = await self._fold_to_end(when.as_of)
         elif when.as_of is not None:
             await self._wait_for(when.as_of, "as_of")
@@ -127,9 +126,10 @@ class Queries:
         if asked_at_milliseconds is not None:
             instant = parse_instant(as_of, "/as_of")
             offset = offset_at(connection, instant)
-            settled = (
-                checkpoint.recorded_at_milliseconds > instant
-                or instant < asked_at_milliseconds - CLOCK_ALLOWANCE_MILLISECONDS
+            settled = is_settled(
+                instant,
+                seen_milliseconds=checkpoint.recorded_at_milliseconds,
+                asked_at_milliseconds=asked_at_milliseconds,
             )
             if offset < 0:
                 raise Unprocessable(f"the ledger had no record yet at {instant_text(instant)}")
@@ -139,11 +139,6 @@ class Queries:
         if asked_at_milliseconds is None and position != as_of:
             raise OtherLedger("as_of is a position of a log that was made anew; this ledger has another record there")
         return Moment(PastState(connection, offset), str(position), offset, _recorded_at(connection, offset), -1, settled)
-
-
-def _is_instant(as_of: str) -> bool:
-    """An instant begins with a year, which no position does: theirs begin with a letter."""
-    return as_of[:4].isdigit() and as_of[4:5] == "-"
 
 
 def _recorded_at(connection: sqlite3.Connection, offset: int) -> int:

@@ -20,6 +20,7 @@ from services.http import (
     keys,
     operations,
     provenance,
+    replay,
     sets,
     signing_keys,
     verify,
@@ -44,7 +45,9 @@ from services.version import VERSION
 from services.workflow_runs import WorkflowRuns
 
 PREFIX = "/ledger/v1"
-_MODULES = (sets, provenance, history, holders, catalogue, events, keys, signing_keys, operations, verify, workflow_runs)
+_MODULES = (
+    sets, provenance, history, holders, catalogue, events, keys, signing_keys, operations, verify, replay, workflow_runs,
+)  # fmt: skip
 ROUTERS = tuple(module.router for module in _MODULES)
 
 

@@ -102,6 +102,23 @@ def test_both_tell_the_same_of_everything(nodes: list[Api]) -> None:
     assert told[0] == told[1]
 
 
+def test_both_replay_the_log_to_the_same(nodes: list[Api]) -> None:
+    """What an auditor writes out on one node can be checked on the other, long after."""
+    position = nodes[0].position()
+    nodes[1].put_set(f"user:{fresh()}", OPT_OUT)
+    told = []
+    for node in nodes:
+        progress = node.ok("POST", "/replay", status=202, params={"until": position})
+        deadline = time.monotonic() + HANG_SECONDS
+        while progress["phase"] != "done":
+            assert time.monotonic() < deadline, f"the replay never came to its end: {progress}"
+            progress = node.get("/replay")
+        holders = node.request("GET", "/replay/holders", params={"position": position}).text
+        told.append((progress["manifest"], holders, node.get("/replay/environment", position=position)))
+    assert told[0] == told[1]
+    assert told[0][1].count("\n") == sum(told[0][0]["counts"]["holders"].values()) > 10
+
+
 def test_a_key_of_one_is_a_key_of_the_other_until_it_is_revoked(nodes: list[Api]) -> None:
     one, other = nodes
     issued = one.issue_key("read")

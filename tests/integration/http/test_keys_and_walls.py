@@ -77,6 +77,11 @@ ROUTES: Final[dict[tuple[str, str], tuple[str | None, str, Json]]] = {
     ("POST", "/verify"): ("audit", "/verify", None),
     ("GET", "/verify"): ("audit", "/verify", None),
     ("DELETE", "/verify"): ("audit", "/verify", None),
+    ("POST", "/replay"): ("audit", "/replay?until=2999-01-01T00:00:00Z", None),
+    ("GET", "/replay"): ("audit", "/replay", None),
+    ("GET", "/replay/holders"): ("audit", "/replay/holders?position=none", None),
+    ("GET", "/replay/environment"): ("audit", "/replay/environment?position=none", None),
+    ("DELETE", "/replay"): ("audit", "/replay", None),
     ("POST", "/evaluate"): ("evaluate", "/evaluate", {"recipient": "user:a", "workflow": "w"}),
     ("POST", "/evaluate/batch"): ("evaluate", "/evaluate/batch", {"recipients": ["user:a"], "workflow": "w"}),
 }

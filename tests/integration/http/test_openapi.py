@@ -77,7 +77,7 @@ def test_the_document_is_valid_openapi(document: Json) -> None:
         named = [(parameter["in"], parameter["name"]) for parameter in operation.get("parameters", [])]
         assert len(named) == len(set(named)), f"{shown} has a parameter twice"
         assert ("requestBody" in operation) == (
-            method in ("put", "patch", "post") and not path.endswith(("/rebuild", "/verify"))
+            method in ("put", "patch", "post") and not path.endswith(("/rebuild", "/verify", "/replay"))
         ), shown
 
 
@@ -156,6 +156,10 @@ def template_of(document: Json, path: str) -> str:
     return min(fitting, key=lambda template: template.count("{"))
 
 
+LINES: Final = {f"{PREFIX}/events": "HistoryEntry", f"{PREFIX}/replay/holders": "HolderState"}
+"""What each line is where an answer is lines of JSON."""
+
+
 class Checked:
     """A client that holds each answer, and each body that was accepted, against the document."""
 
@@ -182,7 +186,7 @@ class Checked:
             return response.json()
         lines = [json.loads(line) for line in response.text.splitlines()]
         for line in lines:
-            faults = self.schemas.faults(line, self.document["components"]["schemas"]["HistoryEntry"])
+            faults = self.schemas.faults(line, self.document["components"]["schemas"][LINES[template]])
             assert faults == [], f"{faults} in {line}"
         return lines
 
@@ -238,6 +242,7 @@ def test_what_the_node_answers_is_what_the_document_says(api: Api, document: Jso
     call("POST", "/verify")
     call("GET", "/verify")
     call("DELETE", "/verify")
+    replay(call, written["position"])
     call("POST", "/rebuild")
     call("GET", "/rebuild")
     call("DELETE", "/rebuild")
@@ -260,6 +265,16 @@ def evaluations(call: Checked, user: str, workflow: str, position: str) -> None:
     call("POST", "/evaluate", {"recipient": {"object": {"collection": "c", "id": "d"}}, "workflow": "w"})
     call("POST", "/evaluate", {"recipient": {"user": "a"}, "workflow": "w"})
     call("POST", "/evaluate", {"recipient": "nobody", "workflow": "w"})
+
+
+def replay(call: Checked, position: str) -> None:
+    while call("POST", f"/replay?until={position}").get("status") == 409:
+        pass  # What was given up is not gone at once.
+    while call("GET", "/replay")["phase"] != "done":
+        pass
+    assert call("GET", f"/replay/holders?position={position}")
+    call("GET", f"/replay/environment?position={position}")
+    call("DELETE", "/replay")
 
 
 def keys(call: Checked) -> None:
