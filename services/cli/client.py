@@ -1,7 +1,8 @@
 """Asking a node over HTTP, and saying in one sentence why that did not work."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Self
@@ -72,16 +73,30 @@ class Client:
         headers: Mapping[str, str] | None = None,
     ) -> Answer:
         """The answer to one request; parameters that are None are left out. Raises Refused, click.ClickException."""
-        given = {name: value for name, value in (parameters or {}).items() if value is not None}
         content_type = {"Content-Type": "application/json"} if body is not None else {}
-        try:
+        with self._told():
             response = self._http.request(
                 method,
                 f"{self._url}{API}{path}",
-                params=given or None,
+                params=_given(parameters),
                 content=body,
                 headers={**content_type, **(headers or {})},
             )
+        return self._read(response)
+
+    def stream(self, path: str, *, parameters: Mapping[str, str | None] | None = None) -> Iterator[bytes]:
+        """The body of a long answer as it comes, to its very end. Raises Refused, click.ClickException."""
+        with self._told(), self._http.stream("GET", f"{self._url}{API}{path}", params=_given(parameters)) as response:
+            if not response.is_success:
+                response.read()
+                self._read(response)
+            yield from response.iter_bytes()
+
+    @contextmanager
+    def _told(self) -> Iterator[None]:
+        """What went wrong inside, in one sentence."""
+        try:
+            yield
         except UnicodeError:
             raise click.ClickException("what was given is not UTF-8: use a terminal with a UTF-8 locale") from None
         except (httpx.ConnectError, httpx.ConnectTimeout) as error:
@@ -99,7 +114,6 @@ class Client:
                 f"the connection to {self._url} broke ({error}): the request may have been carried out all the same; "
                 "look with `prefledger history` before you repeat it"
             ) from None
-        return self._read(response)
 
     def _read(self, response: httpx.Response) -> Answer:
         try:
@@ -114,6 +128,10 @@ class Client:
         if response.is_success:
             return Answer(response.text, value)
         raise Refused(response.status_code, value)
+
+
+def _given(parameters: Mapping[str, str | None] | None) -> dict[str, str] | None:
+    return {name: value for name, value in (parameters or {}).items() if value is not None} or None
 
 
 def _host_of(url: str) -> str:

@@ -2,6 +2,8 @@
 
 import sys
 import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 import click
@@ -14,10 +16,19 @@ POLL_SECONDS = 0.2
 INTERRUPTED_STATUS = 130
 
 
-def run_job(client: Client, context: click.Context, path: str) -> dict[str, Any]:
+def run_job(
+    client: Client, context: click.Context, path: str, parameters: Mapping[str, str | None] | None = None
+) -> dict[str, Any]:
     """Start the job at a path of the API and wait for its end. Ctrl-C gives it up, and ends the command."""
+    with given_up_by_hand(client, context, path):
+        return _watched(client, path, client.ask("POST", path, parameters=parameters).value)
+
+
+@contextmanager
+def given_up_by_hand(client: Client, context: click.Context, path: str) -> Iterator[None]:
+    """Ctrl-C inside gives up the job at a path of the API, and ends the command."""
     try:
-        return _watched(client, path, client.ask("POST", path).value)
+        yield
     except KeyboardInterrupt:
         client.ask("DELETE", path)
         note("\nGiven up. The live views were never touched.")

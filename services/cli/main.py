@@ -19,6 +19,7 @@ COMMANDS = {
     "export": "services.cli.export:export",
     "rebuild": "services.cli.rebuild:rebuild",
     "verify": "services.cli.verify:verify",
+    "replay": "services.cli.replay:replay",
     "keys": "services.cli.keys:keys",
     "log": "services.cli.log:log",
     "schemas": "services.cli.schemas:schemas",
