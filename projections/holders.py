@@ -1,6 +1,7 @@
 """The holders view: who there is, and who made a certain choice."""
 
 import sqlite3
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -56,6 +57,16 @@ def life_of(connection: sqlite3.Connection, stream: bytes) -> Life | None:
         for order in ("ASC", "DESC")
     )
     return None if began is None or changed is None else Life(began[0], changed[0])
+
+
+def forgotten_since(connection: sqlite3.Connection, streams: Sequence[bytes], offset: int) -> set[bytes]:
+    """Those of these streams, 32,000 at most, whose holder was forgotten by a record after this one."""
+    marks = ",".join("?" * len(streams))
+    rows = connection.execute(
+        f"SELECT stream FROM holders WHERE stream IN ({marks}) AND forgotten_offset > ?",  # noqa: S608 - marks only
+        (*streams, offset),
+    )
+    return {stream for (stream,) in rows}
 
 
 _ALIVE = (

@@ -11,10 +11,10 @@ from domain.event import HolderForgotten, PreferenceSetDeleted
 from domain.holder import DEFAULT_SET, user
 from domain.pointer import escape
 from projections.choices import rule_number
-from projections.holders import counts, page_of_choosers, page_of_holders
+from projections.holders import counts, forgotten_since, page_of_choosers, page_of_holders
 from projections.stored_item import decode_item
 from tests.unit.projections.random_logs import LOGS, RandomLog
-from tests.unit.projections.records import Records, folded, merge_of
+from tests.unit.projections.records import Records, folded, merge_of, stream_of
 
 Choice = tuple[str, str, bool]
 
@@ -112,4 +112,18 @@ def test_holders_come_in_the_order_in_which_they_were_first_heard_of(tmp_path: P
     assert names == ["environment", "user:b", "user:a"], "the forgotten one is not shown"
     assert page_of_holders(connection, 2, 1) == [(3, "user:a")]
     assert counts(connection) == {"holders": 4, "records": 6}
+    connection.close()
+
+
+def test_who_was_forgotten_after_a_record(tmp_path: Path) -> None:
+    records = Records()
+    records.add(user("a"), merge_of({"enabled": True}))
+    records.add(user("b"), merge_of({"enabled": True}))
+    records.add(user("a"), HolderForgotten("none"))
+    records.add(user("a"), merge_of({"enabled": False}))
+    connection = folded(tmp_path / "views.sqlite", records.all)
+    everybody = [stream_of(user(name)) for name in ("a", "b", "never-heard-of")]
+    for offset, gone in ((1, {everybody[0]}), (2, {everybody[0]}), (3, set()), (4, set())):
+        assert forgotten_since(connection, everybody, offset) == gone, f"seen from record {offset}"
+    assert forgotten_since(connection, [], 0) == set()
     connection.close()
