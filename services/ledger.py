@@ -19,6 +19,8 @@ from schemas.codec import Draft, encode
 from schemas.record import NewRecord
 from services.bulk import BulkRunner
 from services.cloud_events import headers_of
+from services.decisions.log import DecisionLog
+from services.decisions.writer import Limits
 from services.identifiers import new_event_id
 from services.keys import ApiKey, Credential, key_id_of, key_of, matches
 from services.log.port import EventLog, LogUnavailable, LogUnfit, Stored
@@ -78,6 +80,16 @@ class Ledger:
             # An embedded log has no other node.
             takeover_seconds=0 if settings.kafka is None else BULK_TAKEOVER_SECONDS,
         )
+        self.decisions = DecisionLog(
+            folder / "decisions",
+            environment,
+            settings.decision_log,
+            Limits(
+                file_bytes_max=settings.decision_log_file_bytes_max,
+                bytes_max=settings.decision_log_bytes_max,
+                days=settings.decision_log_days,
+            ),
+        )
         self.environment_stream = secrets.stream_key(ENVIRONMENT)
         self._trouble: str | None = None
         self.is_ending = False
@@ -98,6 +110,7 @@ class Ledger:
 
     def start(self) -> None:
         """Reach the log, in the background and for as long as it takes, then follow it."""
+        self.decisions.start()
         self._task = asyncio.create_task(self._start(), name=f"start {self.environment}")
 
     async def stop(self) -> None:
@@ -108,7 +121,7 @@ class Ledger:
                 await self._task
         async with AsyncExitStack() as last_first:
             jobs = (self.verifier.cancel, self.rebuilder.cancel, self.replayer.cancel)
-            for stop in (self.log.stop, self.views.stop, *jobs, self.bulk.stop):
+            for stop in (self.decisions.stop, self.log.stop, self.views.stop, *jobs, self.bulk.stop):
                 last_first.push_async_callback(stop)
 
     async def _start(self) -> None:

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 from itertools import accumulate
 
 from prometheus_client import CollectorRegistry, generate_latest
-from prometheus_client.core import GaugeMetricFamily, HistogramMetricFamily, Metric
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from services.ledger import Ledger
@@ -71,9 +71,32 @@ class LedgerCollector(Collector):
         return families.values()
 
 
+class DecisionLogCollector(Collector):
+    """What each environment's decision log has kept and lost. One that is off has no sample."""
+
+    def __init__(self, ledgers: Mapping[str, Ledger]) -> None:
+        self._ledgers = ledgers
+
+    def collect(self) -> Iterable[Metric]:
+        """One sample an environment; of what was lost, one a reason too."""
+        lines = CounterMetricFamily(
+            "prefledger_decision_log_lines", "Answers written to the decision log.", labels=["environment"]
+        )
+        lost = CounterMetricFamily(
+            "prefledger_decision_log_lost", "Answers that the decision log could not keep.", labels=["environment", "reason"]
+        )
+        for environment, ledger in self._ledgers.items():
+            if ledger.decisions.is_on:
+                lines.add_metric([environment], ledger.decisions.lines_written)
+                for reason, count in ledger.decisions.lost.items():
+                    lost.add_metric([environment, reason.value], count)
+        return [lines, lost]
+
+
 def exposition(ledgers: Mapping[str, Ledger]) -> bytes:
     """The text that Prometheus scrapes."""
     registry = CollectorRegistry()
     registry.register(EVALUATION_SECONDS)
     registry.register(LedgerCollector(ledgers))
+    registry.register(DecisionLogCollector(ledgers))
     return generate_latest(registry)

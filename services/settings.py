@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field, fields
 from ipaddress import ip_address
 from pathlib import Path
@@ -12,6 +13,7 @@ HIDDEN = "(hidden)"
 SECRET_CHARACTERS_MIN = 32
 ADMIN_KEY_CHARACTERS_MIN = 20
 ADMIN_KEY_CHARACTERS_MAX = 512
+DECISION_LOG_FILE_BYTES_MIN = 4_096
 
 
 class SettingsInvalid(Exception):
@@ -33,6 +35,14 @@ def _seconds(value: str) -> float:
     if not 0 < seconds <= 3600:
         raise ValueError("must be a number of seconds between 0 and 3600")
     return seconds
+
+
+def _share(value: str) -> float:
+    with suppress(ValueError):
+        share = float(value)
+        if 0 <= share <= 1:
+            return share
+    raise ValueError("must be a number from 0 (none) to 1 (every one)")
 
 
 def _names(value: str) -> tuple[str, ...]:
@@ -96,6 +106,16 @@ class Settings:
     wait_seconds: float = setting(5.0, _seconds, "How long a request waits for the projection to reach a position.")
     append_timeout_seconds: float = setting(10.0, _seconds, "How long an append may take before it is unknown.")
     lag_records_max: int = setting(10_000, _integer, "How far behind the log's end a node may be and still append.")
+    decision_log: float = setting(
+        0.0, _share, "The share of evaluation answers that the decision log keeps, from 0 (none) to 1 (every one)."
+    )
+    decision_log_file_bytes_max: int = setting(100 * 1024 * 1024, _integer, "The largest file of a decision log.")
+    decision_log_bytes_max: int = setting(
+        10 * 1024 * 1024 * 1024, _integer, "How much an environment's decision log may take; its oldest files go first."
+    )
+    decision_log_days: int = setting(
+        90, _integer, "For how many days the decision log keeps an answer; then its file goes, within another day."
+    )
     log_level: str = setting("info", _text, "debug, info, warning or error.")
     url: str = setting("http://127.0.0.1:8080", _text, "The node that the command line asks.")
     key: str | None = setting(None, _text, "The API key that the command line sends.", secret=True, of_file=True)
@@ -179,8 +199,24 @@ def _check(settings: Settings) -> None:
         )
     if not 0 <= settings.port <= 65535:
         raise SettingsInvalid(f"{PREFIX}PORT is {settings.port}; a port is between 0 and 65535")
+    _check_decision_log(settings)
     if settings.log_level not in ("debug", "info", "warning", "error"):
         raise SettingsInvalid(f"{PREFIX}LOG_LEVEL is {settings.log_level!r}: must be debug, info, warning or error")
+
+
+def _check_decision_log(settings: Settings) -> None:
+    if settings.decision_log_days < 1:
+        raise SettingsInvalid(f"{PREFIX}DECISION_LOG_DAYS is {settings.decision_log_days}; must be 1 or more")
+    if settings.decision_log_file_bytes_max < DECISION_LOG_FILE_BYTES_MIN:
+        raise SettingsInvalid(
+            f"{PREFIX}DECISION_LOG_FILE_BYTES_MAX is {settings.decision_log_file_bytes_max}; "
+            f"must be {DECISION_LOG_FILE_BYTES_MIN} or more, or there is no room for an answer"
+        )
+    if settings.decision_log_bytes_max < 2 * settings.decision_log_file_bytes_max:
+        raise SettingsInvalid(
+            f"{PREFIX}DECISION_LOG_BYTES_MAX is {settings.decision_log_bytes_max}; must be at least twice "
+            f"{PREFIX}DECISION_LOG_FILE_BYTES_MAX, because files are removed whole"
+        )
 
 
 def _fits_header(key: str) -> bool:

@@ -14,6 +14,7 @@ from services.errors import ServiceError
 from services.evaluation.evaluator import Evaluator
 from services.http import (
     catalogue,
+    decisions,
     events,
     history,
     holders,
@@ -46,7 +47,8 @@ from services.workflow_runs import WorkflowRuns
 
 PREFIX = "/ledger/v1"
 _MODULES = (
-    sets, provenance, history, holders, catalogue, events, keys, signing_keys, operations, verify, replay, workflow_runs,
+    sets, provenance, history, holders, catalogue, decisions, events, keys, signing_keys, operations, verify, replay,
+    workflow_runs,
 )  # fmt: skip
 ROUTERS = tuple(module.router for module in _MODULES)
 
@@ -81,6 +83,7 @@ def create_app(ledgers: Mapping[str, Ledger], settings: Settings) -> FrontDoor:
         body_bytes_max=settings.body_bytes_max,
         body_timeout_seconds=settings.body_timeout_seconds,
     )
+    app.state.evaluators = evaluators
     runs = app.state.runs = Runs(WorkflowRuns(), evaluators)
     return FrontDoor(app, {KNOCK: KnockDialect(KnockServices(node, runs))}, evaluate, ledgers)
 

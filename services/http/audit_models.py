@@ -4,6 +4,7 @@ from typing import Any, Literal
 
 from pydantic import Field
 
+from services.http.evaluation_models import BatchResult, Decision
 from services.http.models import Answer, HistoryEntry, Json, Shape, absent
 
 
@@ -52,6 +53,47 @@ class LedgerHistoryAnswer(Shape):
     entries: list[HistoryEntry]
     position: str
     next_cursor: str | None
+
+
+class LoggedRow(BatchResult):
+    """One recipient's decisions; or that a holder of whom they tell was forgotten since."""
+
+    recipient: Json = absent()
+    forgotten: bool = absent()
+
+
+class LoggedOutcome(Shape):
+    """What was decided: for one recipient as `decisions`, for many as `results`."""
+
+    workflow: str
+    workflow_known: bool
+    recipient: str = absent()
+    decisions: list[Decision] = absent()
+    results: list[LoggedRow] = absent()
+    forgotten: bool = absent("In place of the recipient: a holder of whom the decisions tell was forgotten since.")
+
+
+class DecisionDifference(Shape):
+    """The first difference, by its place in `logged` and `present`. A side that has nothing there is absent."""
+
+    pointer: str = Field(description="A JSON Pointer (RFC 6901).")
+    logged: Json = absent()
+    present: Json = absent()
+
+
+class DecisionAnswer(Shape):
+    """A logged decision beside what its question comes to today, at the same position and instant."""
+
+    decision_id: str
+    position: str
+    evaluated_at: str
+    asked_by: str = Field(description="The credential that asked.")
+    release: str = Field(description="The release of the node that answered.")
+    same: bool | None = Field(description="Null where all of it was forgotten since, so that it can't be told.")
+    difference: DecisionDifference | None
+    question: dict[str, Json] = Field(description="As it was asked.")
+    logged: LoggedOutcome
+    present: LoggedOutcome
 
 
 class Difference(Shape):

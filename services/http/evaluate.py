@@ -61,6 +61,8 @@ class EvaluateEndpoint:
         else:
             answer = evaluator.hot.answer(body) or await _one(evaluator, body, len(received))
             EVALUATION_SECONDS.observe("one", time.perf_counter() - begun_seconds)
+        if caller.ledger.decisions.is_on:
+            caller.ledger.decisions.keep(caller.credential.actor, received, answer)
         return answer
 
 

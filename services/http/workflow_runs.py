@@ -47,6 +47,9 @@ async def get_run(run_id: str, caller: MayEvaluate, runs: Annotated[Runs, Depend
     asked = parse_asked({**run.question, "explain": True}, "recipients")
     recipients = parse_recipients(run.question.get("recipients"))
     evaluation = await runs.evaluators[caller.ledger.environment].many(asked, recipients, _problem)
+    if caller.ledger.decisions.is_on:
+        question = msgspec.json.encode({**run.question, "explain": True})
+        caller.ledger.decisions.keep(caller.credential.actor, question, evaluation)
     content: dict[str, Any] = {"workflow_run_id": name, "sent": False, "question": run.question}
     return answer({**content, "evaluation": msgspec.Raw(evaluation)})
 

@@ -16,8 +16,9 @@ _numbers = itertools.count()
 @pytest.fixture(scope="session")
 def shared_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
     environments = ",".join(f"module-{number}" for number in range(MODULES_MAX))
+    settings = {"PREFLEDGER_ENVIRONMENTS": environments, "PREFLEDGER_DECISION_LOG": "1"}
     data = tmp_path_factory.mktemp("node") / "data"
-    with ServerProcess(data, environment={"PREFLEDGER_ENVIRONMENTS": environments}) as process:
+    with ServerProcess(data, environment=settings) as process:
         yield process
 
 

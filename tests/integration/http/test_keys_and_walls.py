@@ -69,6 +69,7 @@ ROUTES: Final[dict[tuple[str, str], tuple[str | None, str, Json]]] = {
     ("POST", "/signing-keys"): ("admin", "/signing-keys", {"name": "k", "public_key_pem": "no key"}),
     ("GET", "/signing-keys"): ("admin", "/signing-keys", None),
     ("DELETE", "/signing-keys/{key_id}"): ("admin", "/signing-keys/never-added", None),
+    ("GET", "/decisions/{decision_id}"): ("audit", "/decisions/01890a5d-ac96-774b-bcce-b302099a8057", None),
     ("GET", "/workflow-runs/{run_id}"): ("evaluate", "/workflow-runs/never-run", None),
     ("GET", "/problems"): (None, "/problems", None),
     ("POST", "/rebuild"): ("admin", "/rebuild", None),

@@ -239,6 +239,11 @@ def test_what_the_node_answers_is_what_the_document_says(api: Api, document: Jso
     call("DELETE", f"/catalogue/workflows/{workflow}")
     call("GET", "/events")
     call("GET", "/problems")
+    call("GET", f"/decisions/{call('POST', '/evaluate', {'recipient': user, 'workflow': workflow})['decision_id']}")
+    batch = call("POST", "/evaluate/batch", {"recipients": [user, "user:other", 5], "workflow": workflow, "explain": True})
+    assert call("GET", f"/decisions/{batch['decision_id']}")["same"] is True
+    call("DELETE", f"/holders/{user}?suppress=none")
+    assert call("GET", f"/decisions/{batch['decision_id']}")["logged"]["results"][0] == {"forgotten": True}
     call("POST", "/verify")
     call("GET", "/verify")
     call("DELETE", "/verify")

@@ -16,6 +16,7 @@ def test_without_variables_there_are_defaults() -> None:
     assert (settings.host, settings.port, settings.data) == ("127.0.0.1", 8080, Path("data"))
     assert settings.environments == ("development",)
     assert (settings.kafka, settings.secret, settings.admin_key) == (None, None, None)
+    assert settings.decision_log == 0, "what names people must be asked for"
 
 
 def test_variables_are_read_as_their_types() -> None:
@@ -27,12 +28,13 @@ def test_variables_are_read_as_their_types() -> None:
             "PREFLEDGER_WAIT_SECONDS": "0.25",
             "PREFLEDGER_BODY_BYTES_MAX": "1000",
             "PREFLEDGER_LOG_LEVEL": "warning",
+            "PREFLEDGER_DECISION_LOG": "0.25",
             "PATH": "ours is not to look at",
         }
     )
     assert (settings.port, settings.data, settings.wait_seconds) == (0, Path("/srv/ledger"), 0.25)
     assert settings.environments == ("production", "staging")
-    assert (settings.body_bytes_max, settings.log_level) == (1000, "warning")
+    assert (settings.body_bytes_max, settings.log_level, settings.decision_log) == (1000, "warning", 0.25)
 
 
 def test_the_command_line_wins() -> None:
@@ -54,6 +56,13 @@ def test_the_command_line_wins() -> None:
         ({"PREFLEDGER_ENVIRONMENTS": "../a"}, "letters, digits, - and _"),
         ({"PREFLEDGER_ENVIRONMENTS": "é"}, "letters, digits, - and _"),
         ({"PREFLEDGER_LOG_LEVEL": "loud"}, "debug, info, warning or error"),
+        *[({"PREFLEDGER_DECISION_LOG": share}, "from 0 (none) to 1") for share in ("1.01", "-0.1", "nan", "inf", "on")],
+        ({"PREFLEDGER_DECISION_LOG_DAYS": "0"}, "must be 1 or more"),
+        ({"PREFLEDGER_DECISION_LOG_FILE_BYTES_MAX": "4095"}, "no room for an answer"),
+        (
+            {"PREFLEDGER_DECISION_LOG_FILE_BYTES_MAX": "5000", "PREFLEDGER_DECISION_LOG_BYTES_MAX": "9999"},
+            "at least twice PREFLEDGER_DECISION_LOG_FILE_BYTES_MAX",
+        ),
         ({"PREFLEDGER_SECRET": "short"}, "fewer than 32 characters"),
         ({"PREFLEDGER_KAFKA": "broker:9092"}, "every node needs the same PREFLEDGER_SECRET"),
         ({"PREFLEDGER_HOST": "0.0.0.0", "PREFLEDGER_ADMIN_KEY": "short"}, "only allowed on loopback"),
