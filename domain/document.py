@@ -46,6 +46,15 @@ class Unset:
     pattern: Pattern
 
 
+def in_order(unsets: Iterable[Unset]) -> tuple[Unset, ...]:
+    """The same unsets in the one order that they have, however a request's members stood.
+
+    JSON objects are unordered (RFC 8259, section 4): a request that is sent again may name them in another order, and
+    must come to the same event.
+    """
+    return tuple(sorted(unsets, key=lambda unset: [(key is not None, key or "") for key in unset.pattern]))
+
+
 def flatten(tree: Mapping[str, JsonValue], prefix: str = "") -> Leaves:
     """The leaves of a free JSON object: members of objects, lists whole, empty objects as shells."""
     leaves: Leaves = {}

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from domain.document import Leaves, Unset, merge_patch, unflatten
+from domain.document import Leaves, Unset, in_order, merge_patch, unflatten
 from domain.holder import HolderKind
 from domain.identifier import check_text
 from domain.invalid import Invalid
@@ -38,7 +38,7 @@ class _PatchBuilder:
 
     def finished(self) -> Patch:
         _check_count(len(self.leaves) + len(self.unsets))
-        return Patch(self.leaves, tuple(self.unsets), tuple(self.spell_out))
+        return Patch(self.leaves, in_order(self.unsets), tuple(sorted(self.spell_out)))
 
 
 def _check_count(count: int) -> None:

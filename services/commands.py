@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from domain.catalogue import EntryKind, parse_entry, parse_policy
-from domain.document import Leaves, flatten, merge_patch
+from domain.document import Leaves, flatten, in_order, merge_patch
 from domain.event import (
     SUPPRESS,
     ApiKeyIssued,
@@ -112,7 +112,7 @@ def describe_partly(tree: JsonValue) -> Body:
     """A JSON Merge Patch of the holder's properties: null unsets. Raises Invalid."""
     _properties(tree)
     leaves, unsets = merge_patch(check_object(tree, "", "the properties"))
-    return HolderDescribed(Patch(leaves, tuple(unsets)))
+    return HolderDescribed(Patch(leaves, in_order(unsets)))
 
 
 def _free_properties(tree: JsonValue) -> Leaves:

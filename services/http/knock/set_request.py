@@ -7,7 +7,7 @@ merge that unsets exactly `SHOWN`, the paths that a Knock answer has a place for
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from domain.document import Unset
+from domain.document import Unset, in_order
 from domain.event import PreferenceSetMerged
 from domain.holder import DEFAULT_SET, SetId, tenant_set
 from domain.invalid import Invalid
@@ -78,7 +78,7 @@ def patch_of(request: JsonValue, *, default: str) -> Patch:
         return Patch(parse_preference_set(tree), SHOWN)
     patch = parse_preference_patch(tree)
     # What is null in a merge says nothing from now on; only what Knock can show is its to take away.
-    return Patch(patch.leaves, (*patch.unsets, *translation.unsets), patch.spell_out)
+    return Patch(patch.leaves, in_order((*patch.unsets, *translation.unsets)), patch.spell_out)
 
 
 def part_patch(keys: tuple[str, ...], value: JsonValue) -> Patch:

@@ -126,6 +126,14 @@ def test_a_request_that_is_sent_again_is_answered_as_the_first_time_whatever_cam
     assert api.get(set_path(holder))["version"] == 2
 
 
+@pytest.mark.parametrize("address", ["/holders/{}", "/holders/{}/preferences/default"])
+def test_a_request_that_is_sent_again_may_name_its_members_in_another_order(api: Api, address: str) -> None:
+    """Not every language keeps the order of an object's members, and what a patch takes away has one of its own."""
+    path, headers = address.format(f"user:{fresh()}"), {"Idempotency-Key": fresh("key")}
+    first = api.ok("PATCH", path, json={"kept": None, "digest": None, "enabled": None}, headers=headers)
+    assert api.ok("PATCH", path, json={"enabled": None, "digest": None, "kept": None}, headers=headers) == first
+
+
 def test_an_idempotency_key_with_another_body_is_refused(api: Api) -> None:
     holder = f"user:{fresh()}"
     headers = {"Idempotency-Key": fresh("key")}

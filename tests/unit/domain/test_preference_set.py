@@ -235,6 +235,17 @@ def test_a_patch_names_what_it_unsets_by_keys() -> None:
     assert set(patch.unsets) == {Unset(("workflows", "*")), Unset(("channels", "~"))}
 
 
+def test_a_patch_is_the_same_in_whichever_order_its_members_stand() -> None:
+    """JSON objects are unordered: a request sent again with its members in another order would else be another event."""
+    w: Tree = {"condition": None, "channel_types": {"email": False, "sms": None}, "kept": {"a": None, "b": None}}
+    said: Tree = {"workflows": {"w": w, "v": None, "u": {"channels": {"x": True}}}, "commercial": None, "categories": {}}
+    assert parse_preference_patch(reversed_members(said)) == parse_preference_patch(said)
+
+
+def reversed_members(tree: JsonValue) -> JsonValue:
+    return {key: reversed_members(tree[key]) for key in reversed([*tree])} if isinstance(tree, dict) else tree
+
+
 def test_an_empty_structure_says_nothing() -> None:
     assert not speaks_in_structure({"/workflows/w/channel_types": {}, "/workflows/w": {}}, "/workflows/w")
     assert not speaks_in_structure({"/workflows/wx/channels/a": True, "/workflows/w/enabled": True}, "/workflows/w")
