@@ -145,6 +145,8 @@ class Publisher:
             "kept": lambda: self.chance.choice(VALUES),
         }
         names = self.chance.sample([*members], self.chance.choice([0, 1, 1, 2, 2, 3]))
+        if self.chance.random() < 0.2:
+            names = ["enabled", "channels"]  # What a later structure has to spell out.
         if "conditions" in names and "condition" in names:
             names.remove("condition")
         return {name: members[name]() for name in names}

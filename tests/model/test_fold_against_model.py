@@ -73,8 +73,10 @@ def test_a_tangled_log_is_told_as_the_model_says(seed: int, tmp_path: Path) -> N
         check_entry(line, entry, meant.said)
     check_hidden((at for at, line in enumerate(shown) if line.get("forgotten")), model)
     positions = [line["position"] for line in shown]
-    for _ in range(MOMENTS):
-        check_moment(connection, model, positions, chance.choice(HOLDERS), chance.randrange(len(told)))
+    moments = [(chance.choice(HOLDERS), chance.randrange(len(told))) for _ in range(MOMENTS)]
+    moments += [(holder, stream.forgotten_at + at) for holder, stream in model.streams.items() for at in (-1, 0, 1)]
+    for holder, offset in moments:
+        check_moment(connection, model, positions, holder, min(max(offset, 0), RECORDS))
     connection.close()
 
 

@@ -15,7 +15,7 @@ from domain.holder import DEFAULT_SET, Holder, tenant_set, user
 from domain.preference_set import Patch, parse_preference_set
 from projections.batch_state import SNAPSHOT_EVERY, ItemRow
 from projections.state import PastState, PresentState, State
-from tests.model.ledger_model import Item, Row, items_at
+from tests.model.history_model import Item, Row, items_at
 from tests.unit.projections.random_logs import HOLDERS, LOGS, RandomLog
 from tests.unit.projections.records import Records, folded, merge_of, stream_of
 
