@@ -68,12 +68,25 @@ class EarlierEvent:
 ItemKey = tuple[int, str]
 
 
+@dataclass(frozen=True, slots=True)
+class OptOut:
+    """An applied event after which something may no longer be sent."""
+
+    offset: int
+    position: str
+    event_id: bytes
+    recorded_at_milliseconds: int
+
+
 @dataclass(slots=True)
 class BatchState:
     """Everything the fold of one batch reads. The fold changes it as it goes on, in memory only."""
 
     checkpoint: Checkpoint | None
     next_holder_id: int
+    notes_opt_outs: bool = False
+    """Whether somebody measures: a replay need not look at every change once more."""
+
     holders: dict[bytes, HolderRow] = field(default_factory=dict)
     items: dict[ItemKey, ItemRow] = field(default_factory=dict)
     items_of: dict[int, set[str]] = field(default_factory=dict)
@@ -99,3 +112,5 @@ class Writes:
     choices_added: list[tuple[int, int, int]] = field(default_factory=list)
     choices_removed: list[tuple[int, int, int]] = field(default_factory=list)
     outcomes: list[str] = field(default_factory=list)
+    opt_outs: list[OptOut] = field(default_factory=list)
+    """Not written: for those who measure."""

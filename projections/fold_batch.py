@@ -10,6 +10,7 @@ from domain.document import MISSING, Change, Leaves, changes_between
 from domain.event import Event, HolderForgotten, LedgerOpened, LedgerSealed, is_set_item, type_of
 from domain.fold import EVENT_ID_REUSED, FOLD_VERSION, Outcome, Remembered, Verdict, fold, judge, touches_every_item
 from domain.holder import HolderKind
+from domain.opt_out import is_opt_out
 from projections.batch_state import (
     SNAPSHOT_EVERY,
     BatchState,
@@ -17,6 +18,7 @@ from projections.batch_state import (
     EarlierEvent,
     HolderRow,
     ItemRow,
+    OptOut,
     Parked,
     Writes,
 )
@@ -129,6 +131,7 @@ class _BatchFold:
         after = fold(event.body, event.item, {item: row.stored.leaves for item, row in before.items()} if before else {})
         shown: list[dict[str, Any]] = []
         version: int | None = None
+        opts_out = False
         for item, leaves in after.items():
             row = before.get(item)
             stored = row.stored if row is not None else EMPTY
@@ -142,6 +145,10 @@ class _BatchFold:
             shown += [_shown(change, None if item == event.item else item) for change in changes]
             if is_set_item(item):
                 self._note_choices(holder.id, item, changes)
+            if self.state.notes_opt_outs and not opts_out:
+                opts_out = any(is_opt_out(item, change) for change in changes)
+        if opts_out:
+            self.writes.opt_outs.append(OptOut(offset, self.position, event.event_id, self.recorded_at))
         if isinstance(event.body, HolderForgotten):
             holder.forgotten_offset = offset
         return shown, version

@@ -15,6 +15,7 @@ from typing import Protocol, TypeVar, TypeVarTuple, Unpack
 from projections.batch_state import Decoded, Parked
 from projections.checkpoint import Checkpoint
 from projections.fold_batch import LogDisagrees, fold_batch
+from projections.observer import FoldedBatch, Observer
 from projections.position import record_hash
 from projections.position_watcher import PositionWatcher
 from projections.views_store import CheckpointMoved, load_batch, read_checkpoint, tidy_up, write_batch
@@ -104,14 +105,25 @@ def decode_batch(records: Sequence[LogRecord]) -> tuple[list[Decoded], UnknownSc
 
 
 def apply_batch(
-    connection: sqlite3.Connection, checkpoint: Checkpoint | None, records: Sequence[LogRecord]
+    connection: sqlite3.Connection,
+    checkpoint: Checkpoint | None,
+    records: Sequence[LogRecord],
+    batch: FoldedBatch | None = None,
 ) -> tuple[Checkpoint | None, UnknownSchema | None]:
-    """Fold records into the views in one transaction. Returns the new checkpoint, and what stopped it early."""
+    """Fold records into the views in one transaction. Returns the new checkpoint, and what stopped it early.
+
+    `batch` takes in what became of them.
+    """
     with collector_paused(len(records)):
         decoded, unknown = decode_batch(records)
         if decoded:
-            writes = fold_batch(load_batch(connection, decoded, checkpoint), decoded)
+            state = load_batch(connection, decoded, checkpoint)
+            state.notes_opt_outs = batch is not None and batch.notes_opt_outs
+            writes = fold_batch(state, decoded)
+            started_seconds = time.perf_counter()
             write_batch(connection, writes)
+            if batch is not None:
+                batch.note(writes, time.perf_counter() - started_seconds)
             checkpoint = writes.checkpoint
         return checkpoint, unknown
 
@@ -145,6 +157,7 @@ class Projector:
         accept: Callable[[Checkpoint], None] = lambda _: None,
         moved: Callable[[], None] = lambda: None,
         progress: Progress | None = None,
+        observer: Observer | None = None,
     ) -> None:
         """`accept` is shown the ledger's identity before anything is served; what it raises stops the projector.
 
@@ -157,6 +170,7 @@ class Projector:
         self._monotonic = monotonic
         self._accept = accept
         self._on_move = moved
+        self._observer = observer
         self._untidy = False
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="projector")
         self._stopping = asyncio.Event()
@@ -245,10 +259,13 @@ class Projector:
 
     async def _apply(self, records: Sequence[LogRecord]) -> None:
         before = self.progress.checkpoint
-        checkpoint, unknown = await self._in_thread(apply_batch, self._connection, before, records)
+        batch = self._observer.begin(records) if self._observer is not None else None
+        checkpoint, unknown = await self._in_thread(apply_batch, self._connection, before, records, batch)
         if before is None and checkpoint is not None:
             self._accept(checkpoint)
         await self._moved(checkpoint)
+        if self._observer is not None and batch is not None:
+            self._observer.folded(batch)
         if unknown is not None:
             raise unknown
 

@@ -24,6 +24,10 @@ from services.decisions.writer import Limits
 from services.identifiers import new_event_id
 from services.keys import ApiKey, Credential, key_id_of, key_of, matches
 from services.log.port import EventLog, LogUnavailable, LogUnfit, Stored
+from services.observability.counts import LedgerCounts
+from services.observability.ledger_observer import LedgerObserver
+from services.observability.observed_log import ObservedLog
+from services.opt_out_clock.clock import OptOutClock
 from services.publisher import Publisher
 from services.readiness import Readiness
 from services.rebuilder import Rebuilder
@@ -54,16 +58,19 @@ class Ledger:
     def __init__(self, environment: str, event_log: EventLog, secrets: Secrets, folder: Path, settings: Settings) -> None:
         self.environment = environment
         self.secrets = secrets
-        self.log = event_log
+        self.counts = LedgerCounts()
+        self.log = ObservedLog(event_log, self.counts)
         self._bootstraps = settings.kafka is None or settings.admin_key is not None
-        self.views = Views(folder, LogSource(event_log), self._accept)
+        self.readiness = Readiness(lambda: self.progress, settings.lag_records_max)
+        self.opt_out_clock = OptOutClock(folder, self.readiness.is_answering)
+        observer = LedgerObserver(self.readiness.is_answering, self.counts, self.opt_out_clock)
+        self.views = Views(folder, LogSource(event_log), self._accept, observer)
         slot = JobSlot()
         self.rebuilder = Rebuilder(self.views, LogSource(event_log), slot)
         self.verifier = Verifier(self.views, LogSource(event_log), slot)
         self.replayer = Replayer(environment, self.views, LogSource(event_log), slot)
-        self.readiness = Readiness(lambda: self.progress, settings.lag_records_max)
         self.publisher = Publisher(
-            event_log,
+            self.log,
             lambda: self.views.reader,
             self.views.watcher,
             self.readiness,
@@ -121,7 +128,8 @@ class Ledger:
                 await self._task
         async with AsyncExitStack() as last_first:
             jobs = (self.verifier.cancel, self.rebuilder.cancel, self.replayer.cancel)
-            for stop in (self.decisions.stop, self.log.stop, self.views.stop, *jobs, self.bulk.stop):
+            stores = (self.decisions.stop, self.log.stop, self.opt_out_clock.stop)
+            for stop in (*stores, self.views.stop, *jobs, self.bulk.stop):
                 last_first.push_async_callback(stop)
 
     async def _start(self) -> None:
@@ -131,6 +139,7 @@ class Ledger:
                 # A step of its own: a log that is started must not be started again.
                 await self._until_done(self.open)
             self._trouble = None
+            await self.opt_out_clock.start(self.views.reader)
             self.views.start()
             self.bulk.start()
         except Exception as error:

@@ -1,102 +1,100 @@
-"""Prometheus metrics. Base units, no label that could name a holder, a tenant or a key."""
+"""Prometheus metrics: what is counted elsewhere, gathered when it is asked for."""
 
-from bisect import bisect_left
+import platform
+from collections import Counter
 from collections.abc import Iterable, Mapping
-from itertools import accumulate
 
 from prometheus_client import CollectorRegistry, generate_latest
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
+from prometheus_client.core import Metric
 from prometheus_client.registry import Collector
 
+from domain.fold import FOLD_VERSION, Outcome
+from services.decisions.log import DecisionLog
 from services.ledger import Ledger
+from services.observability.counts import LedgerCounts
+from services.observability.described import Scrape
+from services.observability.histogram import Histogram
+from services.version import VERSION
 
-BUCKETS_SECONDS = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.1, 1.0)
+EVALUATION_BOUNDS_SECONDS = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.1, 1.0)
 
 
-class Durations(Collector):
-    """A histogram that costs a tenth of the library's to observe: it is on the hot path. Sums up when it is read."""
+class Durations:
+    """A histogram for each of a few kinds. On the hot path."""
 
-    def __init__(self, name: str, text: str, kinds: Iterable[str]) -> None:
-        self._name = name
-        self._text = text
-        self._counts = {kind: [0] * (len(BUCKETS_SECONDS) + 1) for kind in kinds}
-        self._sums = dict.fromkeys(self._counts, 0.0)
+    def __init__(self, kinds: Iterable[str]) -> None:
+        self.histograms = {kind: Histogram(EVALUATION_BOUNDS_SECONDS) for kind in kinds}
 
     def observe(self, kind: str, seconds: float) -> None:
         """Count one. For use on one thread."""
-        self._counts[kind][bisect_left(BUCKETS_SECONDS, seconds)] += 1
-        self._sums[kind] += seconds
-
-    def collect(self) -> Iterable[Metric]:
-        """The histogram, cumulative as Prometheus wants it."""
-        family = HistogramMetricFamily(self._name, self._text, labels=["kind"])
-        for kind, counts in self._counts.items():
-            bounds = [*map(str, BUCKETS_SECONDS), "+Inf"]
-            family.add_metric([kind], list(zip(bounds, map(float, accumulate(counts)), strict=True)), self._sums[kind])
-        return [family]
+        self.histograms[kind].observe(seconds)
 
 
-EVALUATION_SECONDS = Durations(
-    "prefledger_evaluation_seconds", "Time to answer one evaluation request, once its body has arrived.", ("one", "batch")
-)
+EVALUATION_SECONDS = Durations(("one", "batch"))
 
 
-class LedgerCollector(Collector):
-    """How far each environment's views have come, read when it is asked for."""
+class NodeCollector(Collector):
+    """Every metric of a node."""
 
     def __init__(self, ledgers: Mapping[str, Ledger]) -> None:
         self._ledgers = ledgers
 
     def collect(self) -> Iterable[Metric]:
-        """One sample an environment."""
-        families = {
-            name: GaugeMetricFamily(f"prefledger_{name}", text, labels=["environment"])
-            for name, text in (
-                ("projection_offset", "The next record to be folded."),
-                ("projection_lag_records", "Records that the log is known to be ahead of the views."),
-                ("projection_stale_seconds", "Time since the views were known to have everything."),
-                ("ready", "1 while the node answers for this environment."),
-            )
-        }
+        """All families, those too of which there is nothing to say yet."""
+        scrape = Scrape()
+        scrape.add("prefledger_build_info", [VERSION, str(FOLD_VERSION), platform.python_version()], 1)
+        for kind, histogram in EVALUATION_SECONDS.histograms.items():
+            scrape.add("prefledger_evaluation_seconds", [kind], histogram)
         for environment, ledger in self._ledgers.items():
-            checks = ledger.readiness.checks()
-            for name, value in (
-                ("projection_offset", checks["records"]),
-                ("projection_lag_records", checks["lag_records"]),
-                ("projection_stale_seconds", checks["stale_seconds"]),
-                ("ready", checks["ready"]),
-            ):
-                if isinstance(value, int | float):
-                    families[name].add_metric([environment], float(value))
-        return families.values()
-
-
-class DecisionLogCollector(Collector):
-    """What each environment's decision log has kept and lost. One that is off has no sample."""
-
-    def __init__(self, ledgers: Mapping[str, Ledger]) -> None:
-        self._ledgers = ledgers
-
-    def collect(self) -> Iterable[Metric]:
-        """One sample an environment; of what was lost, one a reason too."""
-        lines = CounterMetricFamily(
-            "prefledger_decision_log_lines", "Answers written to the decision log.", labels=["environment"]
-        )
-        lost = CounterMetricFamily(
-            "prefledger_decision_log_lost", "Answers that the decision log could not keep.", labels=["environment", "reason"]
-        )
-        for environment, ledger in self._ledgers.items():
+            _add_progress(scrape, environment, ledger)
+            _add_counts(scrape, environment, ledger.counts)
+            scrape.add("prefledger_optout_effective_seconds", [environment], ledger.opt_out_clock.histogram)
+            scrape.add("prefledger_optouts_unmeasured", [environment], ledger.opt_out_clock.unmeasured)
             if ledger.decisions.is_on:
-                lines.add_metric([environment], ledger.decisions.lines_written)
-                for reason, count in ledger.decisions.lost.items():
-                    lost.add_metric([environment, reason.value], count)
-        return [lines, lost]
+                _add_decisions(scrape, environment, ledger.decisions)
+        return scrape.families()
+
+
+def _add_progress(scrape: Scrape, environment: str, ledger: Ledger) -> None:
+    """How far the views have come. What is not known has no sample."""
+    readiness = ledger.readiness
+    for name, value in (
+        ("prefledger_ready", readiness.is_ready()),
+        ("prefledger_projection_offset", ledger.views.folded),
+        ("prefledger_projection_lag_records", readiness.lag_records()),
+        ("prefledger_projection_lag_seconds", readiness.lag_seconds()),
+        ("prefledger_projection_stale_seconds", readiness.stale_seconds()),
+        ("prefledger_ledger_verification_ok", ledger.verifier.progress()["same"]),
+    ):
+        if value is not None:
+            scrape.add(name, [environment], float(value))
+
+
+def _add_counts(scrape: Scrape, environment: str, counts: LedgerCounts) -> None:
+    folded: Counter[tuple[str, str]] = Counter()
+    parked: Counter[str] = Counter()
+    for (type_, outcome, why), count in counts.fates.items():
+        folded[type_, outcome] += count
+        if outcome == Outcome.PARKED:
+            parked[why or "unknown"] += count
+    for labels, count in folded.items():
+        scrape.add("prefledger_events_folded_total", [environment, *labels], count)
+    for why, count in parked.items():
+        scrape.add("prefledger_events_parked_total", [environment, why], count)
+    for outcome, count in counts.appends.items():
+        scrape.add("prefledger_appends_total", [environment, outcome], count)
+    scrape.add("prefledger_sqlite_transaction_seconds", [environment], counts.transaction_seconds)
+    scrape.add("prefledger_append_seconds", [environment], counts.append_seconds)
+
+
+def _add_decisions(scrape: Scrape, environment: str, decisions: DecisionLog) -> None:
+    scrape.add("prefledger_decision_log_lines_total", [environment], decisions.lines_written)
+    for reason, count in decisions.lost.items():
+        scrape.add("prefledger_decision_log_lost_total", [environment, reason.value], count)
 
 
 def exposition(ledgers: Mapping[str, Ledger]) -> bytes:
     """The text that Prometheus scrapes."""
     registry = CollectorRegistry()
-    registry.register(EVALUATION_SECONDS)
-    registry.register(LedgerCollector(ledgers))
-    registry.register(DecisionLogCollector(ledgers))
+    registry.register(NodeCollector(ledgers))
     return generate_latest(registry)

@@ -17,11 +17,17 @@ class Readiness:
     """Says of one ledger whether it may answer, append, and trust its keys."""
 
     def __init__(
-        self, progress: Callable[[], Progress], lag_records_max: int, monotonic: Callable[[], float] = time.monotonic
+        self,
+        progress: Callable[[], Progress],
+        lag_records_max: int,
+        monotonic: Callable[[], float] = time.monotonic,
+        now: Callable[[], float] = time.time,
     ) -> None:
+        """`now` gives Unix seconds."""
         self._progress = progress
         self._lag_records_max = lag_records_max
         self._monotonic = monotonic
+        self._now = now
         self._was_live = False
 
     def check_answer(self) -> None:
@@ -72,13 +78,26 @@ class Readiness:
         folded = progress.checkpoint.next_offset if progress.checkpoint is not None else 0
         return max(0, (progress.log_end or 0) - folded)
 
-    def is_ready(self) -> bool:
+    def lag_seconds(self) -> float | None:
+        """How old the last folded record is while the log is known to be ahead; 0 when it is not, None at the start."""
+        progress = self._progress()
+        if progress.checkpoint is None or progress.log_end is None:
+            return None
+        if self.lag_records() == 0:
+            return 0.0
+        return round(max(0.0, self._now() - progress.checkpoint.recorded_at_milliseconds / 1000), 3)
+
+    def is_answering(self) -> bool:
         """Whether `check_answer` passes."""
         try:
             self.check_answer()
         except NotReady:
             return False
         return True
+
+    def is_ready(self) -> bool:
+        """Whether traffic should come here."""
+        return self.is_answering()
 
     def trouble(self) -> str | None:
         """What stands in the way, in full: for the operator's eyes, since it may name files and hosts."""

@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from projections.checkpoint import Checkpoint
+from projections.observer import Observer
 from projections.position_watcher import PositionWatcher
 from projections.projector import Progress, Projector, RecordSource
 from projections.views_file import current_number, is_current, open_writer, path_of, point_to, remove, remove_others
@@ -21,15 +22,22 @@ log = logging.getLogger(__name__)
 class Views:
     """One environment's views in a folder, followed by a projector."""
 
-    def __init__(self, folder: Path, source: RecordSource, accept: Callable[[Checkpoint], None]) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        source: RecordSource,
+        accept: Callable[[Checkpoint], None],
+        observer: Observer | None = None,
+    ) -> None:
         self.folder = folder
         self._source = source
         self._accept = accept
+        self._observer = observer
         self._task: asyncio.Task[None] | None = None
         self._before_pause: Progress | None = None
         self.watcher = PositionWatcher()
         self.number = self._choose()
-        self.projector = Projector(source, open_writer(self.path), self.watcher, accept=accept, moved=self._moved)
+        self.projector = self._projector()
         self.reader = ViewsReader(self.path)
 
     @property
@@ -65,9 +73,7 @@ class Views:
             await self._stop_projector()
             yield
         finally:
-            self.projector = Projector(
-                self._source, open_writer(self.path), self.watcher, accept=self._accept, moved=self._moved, progress=before
-            )
+            self.projector = self._projector(before)
             self._before_pause = None
             self.start()
 
@@ -82,6 +88,18 @@ class Views:
         self.reader = ViewsReader(self.path)
         await asyncio.get_running_loop().run_in_executor(None, old_reader.close)
         remove(self.folder, old_number)
+
+    def _projector(self, progress: Progress | None = None) -> Projector:
+        """One for the file that serves, which goes on where the one with this progress stood."""
+        return Projector(
+            self._source,
+            open_writer(self.path),
+            self.watcher,
+            accept=self._accept,
+            moved=self._moved,
+            progress=progress,
+            observer=self._observer,
+        )
 
     def _moved(self) -> None:
         self.reader.held.release()

@@ -20,6 +20,7 @@ COMMANDS = {
     "rebuild": "services.cli.rebuild:rebuild",
     "verify": "services.cli.verify:verify",
     "replay": "services.cli.replay:replay",
+    "opt-outs": "services.cli.opt_outs:opt_outs",
     "keys": "services.cli.keys:keys",
     "log": "services.cli.log:log",
     "schemas": "services.cli.schemas:schemas",

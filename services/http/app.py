@@ -20,6 +20,7 @@ from services.http import (
     holders,
     keys,
     operations,
+    opt_outs,
     provenance,
     replay,
     sets,
@@ -48,7 +49,7 @@ from services.workflow_runs import WorkflowRuns
 PREFIX = "/ledger/v1"
 _MODULES = (
     sets, provenance, history, holders, catalogue, decisions, events, keys, signing_keys, operations, verify, replay,
-    workflow_runs,
+    opt_outs, workflow_runs,
 )  # fmt: skip
 ROUTERS = tuple(module.router for module in _MODULES)
 

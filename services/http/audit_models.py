@@ -121,3 +121,35 @@ class VerifyAnswer(Shape):
     same: bool | None
     difference: Difference | None
     trouble: str | None
+
+
+class LateOptOut(Shape):
+    """An opt-out that took longer than the bound."""
+
+    position: str
+    event_id: str
+    recorded_at: str = Field(description="By the log's clock.")
+    honoured_at: str = Field(description="By this node's clock: from then on it answered with it.")
+    seconds: float
+    at_most: bool = Field(description="The node ended before it could note the moment: it was then at the latest.")
+
+
+class OptOutClockAnswer(Shape):
+    """How long this node took to honour opt-outs. Late ones are in the order of the log."""
+
+    longer_than_seconds: float
+    known_until: str | None = Field(
+        description="Up to here the node knows of every opt-out; one that was recorded later may be running still."
+    )
+    measured_since: str | None = Field(description="The clock's first moment on this node; null before it.")
+    opt_outs: int = Field(description="How many were measured, over all restarts.")
+    took_longer: int = Field(description="How many of them took longer than the bound.")
+    took_longer_is_exact: bool = Field(
+        description="False where so many were slow that not all are kept by themselves: then it is at most so many."
+    )
+    unmeasured: int = Field(description="At most so many were honoured at a moment that was never noted.")
+    recorded_while_away: int = Field(description="Recorded while the node answered nothing, so they never waited.")
+    longest_seconds: float
+    clock_behind_seconds: float = Field(description="By how much the log's clock was ahead of the node's, at worst.")
+    late: list[LateOptOut]
+    next_cursor: str | None

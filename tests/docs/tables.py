@@ -18,6 +18,7 @@ from services.event_commands import PARSERS
 from services.http.catalogue import COLLECTIONS
 from services.http.problems import PROBLEMS
 from services.log.kafka_topic import REQUIRED_SETTINGS
+from services.observability.described import METRICS
 from services.policy_presets import PRESETS
 from services.settings import Settings
 from tests.server_process import ROOT
@@ -105,6 +106,11 @@ TABLES: Final = (
         "docs/preferences.md",
         ("Preset", "`decide`", "`own_default_in_tenant`"),
         lambda: [(code(name), code(each.decide), code(each.own_default_in_tenant)) for name, each in PRESETS.items()],
+    ),
+    Table(
+        "docs/operations.md",
+        ("Metric", "Kind", "Labels", "Meaning"),
+        lambda: [(code(one.name), one.kind, code(*one.labels), one.text) for one in METRICS],
     ),
     Table(
         "docs/operations.md",

@@ -3,9 +3,11 @@
 import ast
 import re
 from collections.abc import Iterator
+from typing import Any
 
 import httpx
 import pytest
+import yaml
 from fastapi.routing import APIRoute
 
 from domain.condition import OPERATORS
@@ -13,6 +15,8 @@ from domain.policy import DECIDE, OWN_DEFAULT_IN_TENANT
 from domain.rule import RULE_MEMBERS
 from services.http.app import ROUTERS
 from services.keys import Scope
+from services.observability.described import METRICS, Described
+from services.opt_out_clock.measurement import BUCKETS_SECONDS
 from tests.docs.tables import TABLES, Table, found_on
 from tests.server_process import ROOT, ServerProcess
 
@@ -155,7 +159,46 @@ def test_a_call_takes_the_scope_that_is_documented(
     assert (refused.status_code, f"the scope '{scope}'" in refused.json()["detail"]) == (403, True), refused.text
 
 
+def served_metrics(server: ServerProcess) -> set[tuple[str, str]]:
+    """Name and kind of each."""
+    return set(re.findall(r"^# TYPE (\w+) (\w+)", httpx.get(f"{server.url}/metrics").text, re.MULTILINE))
+
+
 def test_every_metric_is_documented(server: ServerProcess) -> None:
-    served = set(re.findall(r"^# TYPE (prefledger_\w+)", httpx.get(f"{server.url}/metrics").text, re.MULTILINE))
-    documented = set(re.findall(r"`(prefledger_\w+)", (ROOT / "docs" / "operations.md").read_text(encoding="utf-8")))
-    assert served == documented
+    assert served_metrics(server) == {(metric.name, metric.kind) for metric in METRICS}
+    text = (ROOT / "docs" / "operations.md").read_text(encoding="utf-8")
+    mentioned = set(re.findall(r"`(prefledger_\w+)", text))
+    assert mentioned <= {metric.name for metric in METRICS}, "docs/operations.md tells of metrics that there are not"
+
+
+def alerts() -> list[dict[str, Any]]:
+    groups = yaml.safe_load((ROOT / "docs" / "alerts.yaml").read_text(encoding="utf-8"))["groups"]
+    return [rule for group in groups for rule in group["rules"]]
+
+
+def samples_of(metric: Described) -> set[str]:
+    """The names by which a query may ask for a metric."""
+    if metric.kind == "histogram":
+        return {f"{metric.name}_{part}" for part in ("bucket", "count", "sum")}
+    return {metric.name}
+
+
+@pytest.mark.parametrize("rule", alerts(), ids=lambda rule: str(rule.get("alert")))
+def test_an_alert_asks_for_what_there_is(rule: dict[str, Any]) -> None:
+    assert set(rule) == {"alert", "expr", "for", "labels", "annotations"}
+    assert set(rule["annotations"]) == {"summary", "description"}
+    known = {name: metric for metric in METRICS for name in samples_of(metric)}
+    asked = re.findall(r"\b(prefledger_\w+)(?:\{(.*?)\})?", rule["expr"])
+    assert asked, "this would never fire"
+    for name, matchers in asked:
+        assert name in known, f"there is no {name}, so this would never fire"
+        for label, value in re.findall(r'(\w+)[!=~]+"(.*?)"', matchers):
+            if label == "le":
+                assert value in {str(bound) for bound in BUCKETS_SECONDS}, f"no bucket ends at {value}"
+            else:
+                assert label in known[name].labels
+    labels = re.findall(r"\b(?:by|on|without|ignoring) ?\((.*?)\)", rule["expr"])
+    words = {word for group in labels for word in re.findall(r"\w+", group)}
+    assert words <= {"environment", "le", "outcome", "class", "type"}
+    filled = " ".join([rule["annotations"]["summary"], rule["annotations"]["description"]])
+    assert set(re.findall(r"\$labels\.(\w+)", filled)) <= {"environment", "instance", "class"}

@@ -233,6 +233,7 @@ def test_what_the_node_answers_is_what_the_document_says(api: Api, document: Jso
     call("GET", f"/events/{results[0]['event_id']}")
     call("GET", f"{set_path(user)}/provenance")
     call("GET", "/history?limit=5")
+    call("GET", "/opt-out-clock")
     call("DELETE", set_path(user))
     call("DELETE", f"/holders/{user}?suppress=all")
     call("POST", "/evaluate", {"recipient": user, "workflow": workflow, "explain": True})
