@@ -10,6 +10,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from enum import StrEnum
 from pathlib import Path
 
@@ -76,7 +77,8 @@ class DecisionLog:
         self._warned_at_seconds: dict[Lost, float] = {}
         self._wake, self._stopping = threading.Event(), threading.Event()
         self._thread: threading.Thread | None = None
-        self._finds = asyncio.Semaphore(FINDS_AT_ONCE_MAX)
+        # Of its own: a disk that hangs must not hold up what others do beside the event loop.
+        self._finders = ThreadPoolExecutor(FINDS_AT_ONCE_MAX, "decisions-find")
 
     @property
     def lines_written(self) -> int:
@@ -91,6 +93,7 @@ class DecisionLog:
 
     async def stop(self) -> None:
         """Write what waits, and close the file, in bounded time."""
+        self._finders.shutdown(wait=False)
         self._stopping.set()
         self._wake.set()
         thread, self._thread = self._thread, None
@@ -122,12 +125,12 @@ class DecisionLog:
         await self._flush()
         is_given_up = threading.Event()
         try:
-            async with asyncio.timeout(FIND_SECONDS_MAX), self._finds:
+            async with asyncio.timeout(FIND_SECONDS_MAX):
                 loop = asyncio.get_running_loop()
-                return await loop.run_in_executor(None, find, self.folder, decision_id, is_given_up.is_set)
+                return await loop.run_in_executor(self._finders, find, self.folder, decision_id, is_given_up.is_set)
         except TimeoutError:
             raise NotReady(
-                f"the decision log could not be read within {FIND_SECONDS_MAX:.0f} seconds: try again, and look at the "
+                f"the decision log could not be read within {FIND_SECONDS_MAX:g} seconds: try again, and look at the "
                 "node's disk if that does not help"
             ) from None
         except OSError as error:

@@ -186,6 +186,14 @@ def test_an_answer_that_does_not_follow_from_the_ledger_is_told(api: Api, server
     assert done.sentence == "it comes out differently now, first at /decisions/1/deliver"
 
 
+def test_a_question_that_this_release_does_not_take_is_told(api: Api, server: ServerProcess) -> None:
+    answered = api.evaluate("user:a", context=["region:eu"])
+    assert decision(api, answered)["same"] is True
+    changed(server, answered, b'"context"', b'"no-such"')
+    problem = refused(api.request("GET", f"/decisions/{answered['decision_id']}"), "unprocessable")
+    assert "does not take the logged question" in problem["detail"]
+
+
 def test_what_was_forgotten_since_is_not_shown_again(api: Api, server: ServerProcess) -> None:
     forgotten, other = f"user:{fresh('unmistakable')}", f"user:{fresh()}"
     api.put_set(forgotten, {"channel_types": {"email": False}})

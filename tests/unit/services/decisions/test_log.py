@@ -8,10 +8,13 @@ from pathlib import Path
 
 import pytest
 
+from services.decisions import log as log_module
+from services.decisions.files import open_path
 from services.decisions.log import DecisionLog, Lost
 from services.decisions.writer import Limits
+from services.errors import NotReady
 from services.identifiers import new_decision_id
-from tests.unit.services.decisions.lines import answer_of, ids_in, new_id
+from tests.unit.services.decisions.lines import NOON, a_line, answer_of, ids_in, new_id
 
 LIMITS = Limits(file_bytes_max=10**6, bytes_max=10**8, days=100_000)
 QUESTION = b'{"recipient":"user:a","workflow":"w"}'
@@ -152,6 +155,23 @@ async def test_a_disk_that_takes_nothing_is_counted_and_said_once_and_the_log_go
     await log.stop()
     assert log.lost[Lost.WRITE_FAILED] == 3
     assert log.lines_written == 1
+
+
+async def test_a_disk_that_hangs_is_told_in_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(log_module, "FIND_SECONDS_MAX", 0.05)
+    log = a_log(tmp_path)
+    one = new_id()
+    # To open a pipe for reading takes until somebody writes into it.
+    pipe = open_path(tmp_path, 1, NOON)
+    os.mkfifo(pipe)
+    with pytest.raises(NotReady, match=r"within 0\.05 seconds"):
+        await log.find(one)
+    os.close(os.open(pipe, os.O_WRONLY))
+    os.unlink(pipe)
+    open_path(tmp_path, 2, NOON).write_bytes(a_line(one)[1])
+    monkeypatch.undo()
+    assert await log.find(one) is not None
+    await log.stop()
 
 
 async def until(log: DecisionLog, *, lost: int) -> None:
