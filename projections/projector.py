@@ -171,7 +171,7 @@ class Projector:
         self._accept = accept
         self._on_move = moved
         self._observer = observer
-        self._untidy = False
+        self._untidy = True  # What the last run wrote may still lie in the write-ahead log.
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="projector")
         self._stopping = asyncio.Event()
         self._batch_started_seconds = 0.0

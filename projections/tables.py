@@ -1,5 +1,10 @@
 """The tables of a views file. Statements are constants; nothing else in the project writes DDL for views."""
 
+from typing import Final
+
+from domain.event import SUPPRESSION, set_item
+from domain.holder import DEFAULT_SET
+
 VIEWS_APPLICATION_ID = 0x50464C56
 """`PFLV`: marks a SQLite file as views of this project."""
 
@@ -29,7 +34,7 @@ CREATE TABLE holders (
 CREATE INDEX holders_of_kind ON holders (kind);
 CREATE INDEX objects_by_name ON holders (name) WHERE kind = 'object';
 CREATE TABLE items (
-    id INTEGER PRIMARY KEY,
+    id INTEGER PRIMARY KEY,                -- see NUMBERED_ITEMS
     holder_id INTEGER NOT NULL,
     item TEXT NOT NULL,
     version INTEGER NOT NULL,              -- applied events since the stream began
@@ -76,8 +81,17 @@ INSERT INTO holders (id, stream, name, kind, sequence, snapshot_offset, forgotte
 ON CONFLICT (id) DO UPDATE SET sequence = excluded.sequence, snapshot_offset = excluded.snapshot_offset,
     forgotten_offset = excluded.forgotten_offset
 """
+NUMBERED_ITEMS: Final = {set_item(DEFAULT_SET): 0, SUPPRESSION: 1}
+"""What every evaluation reads has its id from its holder's: twice that, plus this. So it is found without an index."""
+
+PUT_NUMBERED_ITEM = """
+INSERT INTO items (id, holder_id, item, version, offset, body) VALUES (?, ?, ?, ?, ?, ?)
+ON CONFLICT (id) DO UPDATE SET version = excluded.version, offset = excluded.offset, body = excluded.body
+"""
+# Other items have ids below zero, the next always below the last: there no numbered one is ever in the way.
 PUT_ITEM = """
-INSERT INTO items (holder_id, item, version, offset, body) VALUES (?, ?, ?, ?, ?)
+INSERT INTO items (id, holder_id, item, version, offset, body)
+VALUES (min((SELECT coalesce(min(id), 0) FROM items), 0) - 1, ?, ?, ?, ?, ?)
 ON CONFLICT (holder_id, item) DO UPDATE SET version = excluded.version, offset = excluded.offset, body = excluded.body
 """
 ADD_HISTORY = "INSERT INTO history VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"

@@ -56,7 +56,8 @@ def write_batch(connection: sqlite3.Connection, writes: Writes) -> None:
         _move_checkpoint(connection, writes)
         for statement, rows in (
             (tables.PUT_HOLDER, writes.holders),
-            (tables.PUT_ITEM, writes.items),
+            (tables.PUT_NUMBERED_ITEM, _numbered(writes.items)),
+            (tables.PUT_ITEM, [row for row in writes.items if row[1] not in tables.NUMBERED_ITEMS]),
             (tables.ADD_HISTORY, writes.history),
             (tables.ADD_SNAPSHOT, writes.snapshots),
             (tables.REMOVE_CHOICE, writes.choices_removed),
@@ -94,6 +95,11 @@ def _move_checkpoint(connection: sqlite3.Connection, writes: Writes) -> None:
         raise CheckpointMoved(
             f"the views no longer stand at record {writes.expected_offset}: another process writes them; stop one of the two"
         )
+
+
+def _numbered(items: Sequence[tuple[Any, ...]]) -> list[tuple[Any, ...]]:
+    number_of = tables.NUMBERED_ITEMS
+    return [(2 * row[0] + number_of[row[1]], *row) for row in items if row[1] in number_of]
 
 
 def _chunks(values: Sequence[Any]) -> Iterator[Sequence[Any]]:

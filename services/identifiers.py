@@ -1,9 +1,9 @@
 """Event ids: new ones, and ones that follow from a request, so that sending it again is the same event."""
 
 import os
-import random
 import re
 import time
+from itertools import count
 from uuid import UUID, uuid5
 
 from domain.invalid import Invalid
@@ -24,15 +24,16 @@ def new_event_id() -> bytes:
     return bytes(value)
 
 
-_random = random.Random(os.urandom(32))  # noqa: S311 - decision ids are names, not secrets
+# A process's own random part, and a counter that begins anywhere (RFC 9562, 6.2): cheaper than new random bits for each.
+_NODE_BITS = int.from_bytes(os.urandom(6))
+_NODE = f"7{_NODE_BITS >> 36:03x}-{0x8000 | (_NODE_BITS >> 22) & 0x3FFF:04x}-{_NODE_BITS & 0xFFFF:04x}"
+_decisions = count(int.from_bytes(os.urandom(3)))
 
 
-def new_decision_id() -> str:
-    """A UUIDv7's text, without the system call that each event id is worth: a decision's name guards nothing."""
-    milliseconds = f"{time.time_ns() // 1_000_000:012x}"
-    bits = _random.getrandbits(74)
-    tail = f"{(bits & 0x3FFFFFFFFFFFFFFF) | 0x8000000000000000:016x}"
-    return f"{milliseconds[:8]}-{milliseconds[8:]}-7{bits >> 62:03x}-{tail[:4]}-{tail[4:]}"
+def new_decision_id(milliseconds: int) -> str:
+    """A UUIDv7's text for a decision at this Unix time. It can be guessed from another one, and guards nothing."""
+    time_part = f"{milliseconds:012x}"
+    return f"{time_part[:8]}-{time_part[8:]}-{_NODE}{next(_decisions) & 0xFFFFFFFF:08x}"
 
 
 def derived_event_id(*parts: str) -> bytes:

@@ -61,7 +61,7 @@ class Ledger:
         self.counts = LedgerCounts()
         self.log = ObservedLog(event_log, self.counts)
         self._bootstraps = settings.kafka is None or settings.admin_key is not None
-        self.readiness = Readiness(lambda: self.progress, settings.lag_records_max)
+        self.readiness = Readiness(self._present_progress, settings.lag_records_max)
         self.opt_out_clock = OptOutClock(folder, self.readiness.is_answering)
         observer = LedgerObserver(self.readiness.is_answering, self.counts, self.opt_out_clock)
         self.views = Views(folder, LogSource(event_log), self._accept, observer)
@@ -110,6 +110,9 @@ class Ledger:
     @property
     def progress(self) -> Progress:
         """How the projector is doing, or why it has not begun."""
+        return self._present_progress()
+
+    def _present_progress(self) -> Progress:
         progress = self.views.progress
         if self._trouble is not None and progress.state is State.STARTING:
             progress.trouble = self._trouble

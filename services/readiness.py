@@ -70,7 +70,10 @@ class Readiness:
     def stale_seconds(self) -> float | None:
         """Since when this node can't vouch that it has everything; None when it never could."""
         confirmed = self._progress().confirmed_at_seconds
-        return None if confirmed is None else round(max(0.0, self._monotonic() - confirmed), 3)
+        if confirmed is None:
+            return None
+        stale = self._monotonic() - confirmed
+        return round(stale, 3) if stale > 0.0 else 0.0
 
     def lag_records(self) -> int:
         """How many records the log is known to be ahead."""

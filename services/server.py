@@ -19,7 +19,8 @@ from services.bootstrap import Node, build_node
 from services.commands import Request, draft_of
 from services.errors import ServiceError
 from services.http.app import create_app
-from services.http.protocol import protocol_with
+from services.http.evaluate import ONE
+from services.http.quick_protocol import protocol_with
 from services.keys import Scope, new_key
 from services.ledger import Ledger
 from services.settings import Settings
@@ -86,9 +87,10 @@ class _Server(uvicorn.Server):
 
 
 async def _serve(node: Node, settings: Settings, listener: socket.socket, announce: Announce) -> None:
+    app = create_app(node.ledgers, settings)
     config = uvicorn.Config(
-        create_app(node.ledgers, settings),
-        http=protocol_with(settings.body_timeout_seconds),
+        app,
+        http=protocol_with(settings.body_timeout_seconds, ONE, app.evaluate.at_once),
         lifespan="off",
         log_config=None,
         access_log=False,

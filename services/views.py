@@ -34,21 +34,18 @@ class Views:
         self._accept = accept
         self._observer = observer
         self._task: asyncio.Task[None] | None = None
-        self._before_pause: Progress | None = None
         self.watcher = PositionWatcher()
         self.number = self._choose()
         self.projector = self._projector()
+        self.progress: Progress = self.projector.progress
+        """How the projector is doing. One that only stands still for a moment counts as it did before."""
+
         self.reader = ViewsReader(self.path)
 
     @property
     def path(self) -> Path:
         """The file that serves."""
         return path_of(self.folder, self.number)
-
-    @property
-    def progress(self) -> Progress:
-        """How the projector is doing. One that only stands still for a moment counts as it did before."""
-        return self._before_pause or self.projector.progress
 
     @property
     def folded(self) -> int:
@@ -68,13 +65,12 @@ class Views:
     @asynccontextmanager
     async def paused(self) -> AsyncIterator[None]:
         """The projector stands still inside, and follows the log again afterwards, on whichever file serves then."""
-        before = self._before_pause = replace(self.progress)
+        before = self.progress = replace(self.progress)
         try:
             await self._stop_projector()
             yield
         finally:
             self.projector = self._projector(before)
-            self._before_pause = None
             self.start()
 
     async def replace(self, number: int) -> None:

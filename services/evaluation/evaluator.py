@@ -110,7 +110,7 @@ def _closing(asked: Asked, workflow_known: bool, moment: Moment, at_milliseconds
     settled = "" if moment.settled is None else f',"settled":{text_of(moment.settled)}'
     return (
         f'"workflow":{text_of(asked.circle.workflow)},"workflow_known":{known},"position":"{moment.position}"{settled},'
-        f'"evaluated_at":"{instant_text(at_milliseconds)}","decision_id":"{new_decision_id()}"'
+        f'"evaluated_at":"{instant_text(at_milliseconds)}","decision_id":"{new_decision_id(time.time_ns() // 1_000_000)}"'
     )
 
 

@@ -1,16 +1,16 @@
-"""The hot path: one plain question about one user, answered from a single statement. What it can't answer, it leaves.
+"""The hot path: a plain question about one user that differs from an earlier one in the recipient alone.
 
-It knows nothing of its own: plans decide, the renderer writes. It only leaves out what most questions do not need: a
-transaction of its own, a parsed holder, and parsing again what the last question already said.
+It knows nothing of its own: plans decide, the renderer writes. It only leaves out what most questions do not need:
+parsing again what the last question already said, a parsed holder, a transaction of its own.
 """
 
+import re
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 from domain.json_value import JsonValue
 from projections.position import instant_text
-from projections.stored_item import EMPTY, StoredItem, decode_item
+from projections.stored_item import EMPTY, decode_item
 from services.evaluation.asked import parse_asked
 from services.evaluation.plans import Compiled, PlanKey, Plans
 from services.evaluation.rendering import text_of
@@ -19,27 +19,37 @@ from services.ledger import Ledger
 from services.queries import Queries
 
 SHAPES_MAX = 1_024
-SHAPE_LENGTH_MAX = 1_000
-"""Characters. What is longer is no usual question, and not worth remembering."""
+SHAPE_BYTES_MAX = 1_000
+"""What is longer is no usual question, and not worth remembering."""
 
-_MEMBERS = frozenset({"workflow", "channels", "categories", "policy"})
+_MEMBERS = frozenset({"recipient", "workflow", "channels", "categories", "policy"})
 _USER = "user:"
 _NAME_LENGTH_MAX = len(_USER) + 256
 
-# Two joins, not one with a list: SQLite would make a temporary index of the list for each question.
+# A user's name whose bytes stand for themselves in JSON: printable ASCII without quote and backslash.
+_RECIPIENT = re.compile(rb'"recipient"[ \t\r\n]*:[ \t\r\n]*("user:[ !#-\[\]-~]{1,256}")')
+
+# The default set, and after it the suppression where there is one: two neighbours of a table (`NUMBERED_ITEMS`).
 _READ = (
-    "SELECT d.body, s.body FROM holders AS h "
-    "LEFT JOIN items AS d ON d.holder_id = h.id AND d.item = 'set:default' "
-    "LEFT JOIN items AS s ON s.holder_id = h.id AND s.item = 'suppression' WHERE h.stream = ?"
+    "SELECT i.id & 1, i.body FROM holders AS h JOIN items AS i ON i.id BETWEEN 2 * h.id AND 2 * h.id + 1 WHERE h.stream = ?"
 )
 
 
-@dataclass(slots=True)
 class _Shape:
     """What a question says beside its recipient, parsed once, and the plan that last answered it."""
 
-    compiled: Compiled
-    closing: str
+    __slots__ = ("closing", "compiled", "key")
+
+    def __init__(self, key: PlanKey) -> None:
+        self.key = key
+        self.compiled: Compiled | None = None
+        self.closing = ""
+
+    def compile(self, compiled: Compiled) -> None:
+        """Answer with this plan from now on."""
+        known = "true" if compiled.workflow is not None else "false"
+        self.compiled = compiled
+        self.closing = f'"workflow":{text_of(self.key.circle.workflow)},"workflow_known":{known}'
 
 
 class HotPath:
@@ -49,62 +59,72 @@ class HotPath:
         self._ledger = ledger
         self._queries = queries
         self._plans = plans
-        self._shapes: dict[str, _Shape] = {}
+        self._shapes: dict[bytes, _Shape] = {}
 
-    def answer(self, body: Mapping[str, JsonValue]) -> bytes | None:
-        """The whole answer, or None where the question is not of the usual kind. Raises ServiceError, Invalid."""
-        rest = dict(body)
-        recipient = rest.pop("recipient", None)
-        if not isinstance(recipient, str) or not is_plain_user(recipient):
+    def answer(self, body: bytes) -> bytes | None:
+        """The whole answer to a question's bytes, or None where it must be looked at more closely. Raises ServiceError."""
+        found = _RECIPIENT.search(body)
+        if found is None:
             return None
-        self._ledger.readiness.check_answer()
-        held = self._ledger.views.reader.held
+        begin, end = found.span(1)
+        # The bytes before and after are those of a question that was parsed: so they say the same.
+        shape = self._shapes.get(body[:begin] + body[end:])
+        if shape is None:
+            return None
+        ledger = self._ledger
+        ledger.readiness.check_answer()
+        held = ledger.views.reader.held
         checkpoint = held.checkpoint()
         if checkpoint is None:
             return None
-        wording = repr(rest)
-        shape = self._shapes.get(wording)
-        if shape is None or shape.compiled.environment_offset != checkpoint.environment_offset:
-            if not rest.keys() <= _MEMBERS:
-                return None
-            shape = self._learn(wording, rest)
-            if shape.compiled.environment_offset != checkpoint.environment_offset:
+        compiled = shape.compiled
+        if compiled is None or compiled.environment_offset != checkpoint.environment_offset:
+            compiled = self._compiled(shape)
+            if compiled.environment_offset != checkpoint.environment_offset:
                 return None  # The projector went on in between: the general way takes it from there.
-        row = held.connection.execute(_READ, (self._ledger.secrets.stream_key_of(recipient),)).fetchone()
-        if row is None:
-            return self._decided(shape, recipient, checkpoint.position, EMPTY)
-        if row[1] is not None and decode_item(row[1]).leaves:
+        if compiled.plan is None:
             return None
-        stored = EMPTY if row[0] is None else decode_item(row[0])
-        return self._decided(shape, recipient, checkpoint.position, stored)
-
-    def _decided(self, shape: _Shape, recipient: str, position: str, stored: StoredItem) -> bytes | None:
-        plan = shape.compiled.plan
-        decisions = plan.decide(stored.leaves, EMPTY.leaves) if plan is not None else None
+        recipient = found.group(1).decode("ascii")
+        stored = EMPTY
+        for is_suppression, item in held.connection.execute(_READ, (ledger.secrets.stream_key_of(recipient[1:-1]),)):
+            if is_suppression:
+                return None  # What it means is not for a plan.
+            stored = decode_item(item)
+        decisions = compiled.plan.decide(stored.leaves, EMPTY.leaves)
         if decisions is None:
             return None
-        holder = text_of(recipient)
-        text = shape.compiled.renderer.text(decisions, holder, stored, EMPTY)
-        stale_seconds = self._ledger.readiness.stale_seconds()
+        milliseconds = time.time_ns() // 1_000_000
         return (
-            f'{{"recipient":{holder},"decisions":[{text}],{shape.closing},"position":"{position}",'
-            f'"evaluated_at":"{instant_text(time.time_ns() // 1_000_000)}","decision_id":"{new_decision_id()}",'
-            f'"stale_seconds":{stale_seconds or 0.0}}}'
+            f'{{"recipient":{recipient},"decisions":[{compiled.renderer.text(decisions, recipient, stored, EMPTY)}],'
+            f'{shape.closing},"position":"{checkpoint.position}",'
+            f'"evaluated_at":"{instant_text(milliseconds)}","decision_id":"{new_decision_id(milliseconds)}",'
+            f'"stale_seconds":{ledger.readiness.stale_seconds() or 0.0}}}'
         ).encode()
 
-    def _learn(self, wording: str, rest: Mapping[str, JsonValue]) -> _Shape:
-        asked = parse_asked(rest, "recipient")
-        key = PlanKey(asked.circle, asked.channels)
+    def learn(self, body: bytes, parsed: Mapping[str, JsonValue]) -> None:
+        """Remember how a valid question is worded, so that the next one of the same wording need not be parsed."""
+        found = _RECIPIENT.search(body)
+        # With one mention of the word and no escapes, what was found is the question's own recipient and nothing else.
+        if (
+            found is None
+            or len(body) > SHAPE_BYTES_MAX
+            or b"\\" in body
+            or body.count(b"recipient") != 1
+            or not parsed.keys() <= _MEMBERS
+        ):
+            return
+        asked = parse_asked(parsed, "recipient")
+        begin, end = found.span(1)
+        if len(self._shapes) >= SHAPES_MAX:
+            self._shapes.clear()
+        self._shapes[body[:begin] + body[end:]] = _Shape(PlanKey(asked.circle, asked.channels))
+
+    def _compiled(self, shape: _Shape) -> Compiled:
         compiled = self._ledger.views.reader.read_now(
-            lambda connection: self._plans.standing(key, self._queries.now(connection))
+            lambda connection: self._plans.standing(shape.key, self._queries.now(connection))
         )
-        known = "true" if compiled.workflow is not None else "false"
-        shape = _Shape(compiled, f'"workflow":{text_of(asked.circle.workflow)},"workflow_known":{known}')
-        if len(wording) <= SHAPE_LENGTH_MAX:
-            if len(self._shapes) >= SHAPES_MAX:
-                self._shapes.clear()
-            self._shapes[wording] = shape
-        return shape
+        shape.compile(compiled)
+        return compiled
 
 
 def is_plain_user(recipient: str) -> bool:

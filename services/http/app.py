@@ -78,12 +78,7 @@ def create_app(ledgers: Mapping[str, Ledger], settings: Settings) -> FrontDoor:
     app.openapi = lambda: document(app)  # type: ignore[method-assign]
     app.add_route(f"{PREFIX}/docs", _describe, include_in_schema=False)
     evaluators = {environment: Evaluator(ledger, queries[environment]) for environment, ledger in ledgers.items()}
-    evaluate = EvaluateEndpoint(
-        gate,
-        evaluators,
-        body_bytes_max=settings.body_bytes_max,
-        body_timeout_seconds=settings.body_timeout_seconds,
-    )
+    evaluate = EvaluateEndpoint(gate, evaluators, body_bytes_max=settings.body_bytes_max)
     app.state.evaluators = evaluators
     runs = app.state.runs = Runs(WorkflowRuns(), evaluators)
     return FrontDoor(app, {KNOCK: KnockDialect(KnockServices(node, runs))}, evaluate, ledgers)

@@ -2,16 +2,19 @@
 
 import hashlib
 import hmac
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from services.errors import Forbidden, NotReady, Unauthorized
-from services.keys import OPERATOR, TRUSTED_SCOPES, Credential, Scope
+from services.keys import OPERATOR, TRUSTED_SCOPES, ApiKey, Credential, Scope
 from services.ledger import Ledger
 from services.readiness import serves
 
 ENVIRONMENT_HEADER = "prefledger-environment"
 TOKEN_LENGTH_MAX = 512
+KNOWN_MAX = 1_024
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +31,13 @@ class Caller:
             self.ledger.readiness.check_trust()
 
 
+class _Known(NamedTuple):
+    """A caller who was found before, and the keys as they stood: none for the operator, whose key is no event."""
+
+    caller: Caller
+    keys: Mapping[str, ApiKey] | None
+
+
 class Gate:
     """Finds the caller of a request. The operator's key is held as a hash only."""
 
@@ -35,6 +45,22 @@ class Gate:
         self._ledgers = ledgers
         self._first = next(iter(ledgers))
         self._admin_hash = hashlib.sha256(admin_key.encode()).digest() if admin_key is not None else None
+        self._known_key = os.urandom(32)
+        self._known: dict[bytes, _Known] = {}
+
+    def caller_by(self, authorization: bytes, environment: bytes) -> Caller:
+        """The same as `caller`, for headers as they came, empty for none: quick for who was here before."""
+        # Kept under a keyed hash, so no key lies in memory, and how long a look-up takes tells nothing of one.
+        digest = hashlib.blake2b(authorization + b"\n" + environment, key=self._known_key, digest_size=16).digest()
+        known = self._known.get(digest)
+        if known is not None and (known.keys is None or known.keys is known.caller.ledger.api_keys()):
+            return known.caller
+        caller = self.caller(authorization.decode("latin-1") or None, environment.decode("latin-1") or None)
+        if len(self._known) >= KNOWN_MAX:
+            self._known.clear()
+        keys = None if caller.credential is OPERATOR else caller.ledger.api_keys()
+        self._known[digest] = _Known(caller, keys)
+        return caller
 
     def caller(self, authorization: str | None, environment: str | None) -> Caller:
         """The caller of a request with these headers. Raises Unauthorized, Forbidden, NotReady."""

@@ -107,13 +107,7 @@ AskedWhen = Annotated[When, Depends(_when)]
 
 async def read_json(request: Request) -> JsonValue:
     """The body as one strict JSON document. Raises TooLarge, MalformedJson, Problem."""
-    settings = node_of(request).settings
-    body = await read_body(
-        request.scope,
-        request.receive,
-        bytes_max=settings.body_bytes_max,
-        timeout_seconds=settings.body_timeout_seconds,
-    )
+    body = await read_body(request.scope, request.receive, bytes_max=node_of(request).settings.body_bytes_max)
     return parse_json(body)
 
 

@@ -1,10 +1,7 @@
 """The front door: every request passes here first. Request ids, health, the hot path; then the framework's application."""
 
 import logging
-import os
-import re
 from collections.abc import Mapping, Sequence
-from itertools import count
 from typing import Any
 
 import msgspec
@@ -16,12 +13,11 @@ from services.http.evaluate import BATCH, ONE, EvaluateEndpoint
 from services.http.json_body import MalformedJson
 from services.http.owners import owner_of
 from services.http.problems import Problem, method_not_allowed, problem_of
+from services.http.request_ids import REQUEST_ID_HEADER, request_id_of
 from services.ledger import Ledger
 from services.metrics import exposition
 from services.readiness import serves
 
-REQUEST_ID_HEADER = b"x-request-id"
-_REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{1,128}")
 _OURS = (ServiceError, Invalid, MalformedJson, Problem)
 _READY_ONE = b"/readyz/"
 _OPEN = (b"/livez", b"/readyz", b"/metrics")
@@ -31,10 +27,6 @@ _HOT = (ONE, BATCH)
 _JSON = ((b"content-type", b"application/json"),)
 
 log = logging.getLogger(__name__)
-
-# A request's own id: which start of a node, and the how manieth request. Cheaper than a random one, and as unique.
-_NODE = os.urandom(6).hex()
-_requests = count(1)
 
 
 class FrontDoor:
@@ -46,7 +38,7 @@ class FrontDoor:
         """`dialects` by their owner's name; what nobody owns goes to `inner`."""
         self._inner = inner
         self._dialects = dialects
-        self._evaluate = evaluate
+        self.evaluate = evaluate
         self._ledgers = ledgers
 
     async def __call__(self, scope: AsgiScope, receive: Receive, send: Send) -> None:
@@ -54,11 +46,13 @@ class FrontDoor:
         if scope["type"] != "http":
             await self._inner(scope, receive, send)
             return
-        response = _Response(send, _request_id(scope))
+        headers = dict(scope["headers"])
+        response = _Response(send, request_id_of(headers))
         try:
             if scope["raw_path"] in _HOT:
-                _check_method(scope, "POST")
-                await response.whole(200, await self._evaluate.answer(scope, receive))
+                if scope["method"] != "POST":
+                    raise method_not_allowed("POST")
+                await response.whole(200, await self.evaluate.answer(scope, headers, receive))
             else:
                 await self._serve(scope, receive, response)
         except _OURS as error:
@@ -111,27 +105,31 @@ class FrontDoor:
 class _Response:
     """The way back to the client, on which every answer gets its request's id."""
 
-    __slots__ = ("_id_line", "_send", "finished", "request_id", "started")
+    __slots__ = ("_request_id", "_send", "finished", "started")
 
-    def __init__(self, send: Send, request_id: str) -> None:
+    def __init__(self, send: Send, request_id: bytes) -> None:
         self._send = send
-        self.request_id = request_id
-        self._id_line = (REQUEST_ID_HEADER, request_id.encode())
+        self._request_id = request_id
         self.started = self.finished = False
+
+    @property
+    def request_id(self) -> str:
+        """What this request is called in the log, in events and in the answer."""
+        return self._request_id.decode()
 
     async def __call__(self, message: Message) -> None:
         """An ASGI `send`."""
         self.finished = message["type"] == "http.response.body" and not message.get("more_body")
         if message["type"] == "http.response.start":
             self.started = True
-            message["headers"] = [*message["headers"], self._id_line]
+            message["headers"] = [*message["headers"], (REQUEST_ID_HEADER, self._request_id)]
         await self._send(message)
 
     async def whole(self, status: int, body: bytes, headers: Sequence[tuple[bytes, bytes]] = _JSON) -> None:
         """A whole answer. JSON unless the headers say otherwise."""
         self.started = True
-        length = (b"content-length", str(len(body)).encode())
-        await self._send({"type": "http.response.start", "status": status, "headers": [*headers, length, self._id_line]})
+        lines = [*headers, (b"content-length", b"%d" % len(body)), (REQUEST_ID_HEADER, self._request_id)]
+        await self._send({"type": "http.response.start", "status": status, "headers": lines})
         self.finished = True
         await self._send({"type": "http.response.body", "body": body})
 
@@ -139,11 +137,3 @@ class _Response:
 def _check_method(scope: AsgiScope, *known: str) -> None:
     if scope["method"] not in known:
         raise method_not_allowed(", ".join(known))
-
-
-def _request_id(scope: AsgiScope) -> str:
-    """The caller's own id if it is a decent one, else a fresh one."""
-    for name, value in scope["headers"]:
-        if name == REQUEST_ID_HEADER and _REQUEST_ID.fullmatch(value):
-            return str(value.decode())
-    return f"{_NODE}-{next(_requests):x}"

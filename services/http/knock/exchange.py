@@ -81,13 +81,8 @@ class Call:
 
     async def body(self) -> dict[str, JsonValue]:
         """The body, an object; none at all is an empty one. Raises Invalid, MalformedJson, TooLarge."""
-        settings = self.services.node.settings
-        content = await read_body(
-            self.request.scope,
-            self.request.receive,
-            bytes_max=settings.body_bytes_max,
-            timeout_seconds=settings.body_timeout_seconds,
-        )
+        bytes_max = self.services.node.settings.body_bytes_max
+        content = await read_body(self.request.scope, self.request.receive, bytes_max=bytes_max)
         body = parse_json(content) if content else {}
         if not isinstance(body, dict):
             raise Invalid("", "the body must be a JSON object")

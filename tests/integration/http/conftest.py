@@ -8,7 +8,7 @@ import pytest
 from tests.integration.http.api import Api
 from tests.server_process import ServerProcess
 
-MODULES_MAX = 16
+MODULES_MAX = 28
 
 _numbers = itertools.count()
 

@@ -13,7 +13,9 @@ from services.identifiers import derived_event_id, new_decision_id, new_event_id
 
 def test_a_fresh_id_is_a_uuid_of_version_7_of_this_moment() -> None:
     before = time.time_ns() // 1_000_000
-    ids = [UUID(bytes=new_event_id()) for _ in range(1_000)] + [UUID(new_decision_id()) for _ in range(1_000)]
+    ids = [UUID(bytes=new_event_id()) for _ in range(1_000)] + [
+        UUID(new_decision_id(time.time_ns() // 1_000_000)) for _ in range(1_000)
+    ]
     after = time.time_ns() // 1_000_000
     assert len(set(ids)) == len(ids)
     for id_ in ids:
