@@ -43,6 +43,8 @@ class EvaluateEndpoint:
             return None  # Whatever it is, the usual way meets it again, and answers for it.
         if answer is not None:
             EVALUATION_SECONDS.observe("one", time.perf_counter() - begun_seconds)
+            if caller.ledger.decisions.is_on:
+                caller.ledger.decisions.keep(caller.credential.actor, received, answer)
         return answer
 
     async def answer(self, scope: AsgiScope, headers: Mapping[bytes, bytes], receive: Receive) -> bytes:

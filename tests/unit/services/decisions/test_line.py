@@ -88,7 +88,7 @@ def test_a_share_of_all_is_all_and_of_none_is_none() -> None:
 
 @pytest.mark.parametrize("share", [0.01, 0.25, 0.5, 0.9])
 def test_a_share_of_ids_is_sampled_and_a_larger_share_has_them_too(share: float) -> None:
-    ids = [new_decision_id() for _ in range(20_000)]
+    ids = [new_decision_id(1_700_000_000_000) for _ in range(20_000)]
     sampled = {one for one in ids if is_sampled(one, threshold_of(share))}
     assert abs(len(sampled) / len(ids) - share) < 0.02
     assert all(is_sampled(one.encode(), threshold_of(min(1.0, share + 0.05))) for one in sampled)

@@ -4,6 +4,7 @@ import asyncio
 import logging
 import os
 import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -71,7 +72,7 @@ async def test_without_a_share_nothing_is_written_and_old_files_are_found_and_re
     folder = tmp_path / "decisions"
     on = a_log(folder)
     on.start()
-    old, young = new_id(), new_decision_id()
+    old, young = new_id(), new_decision_id(time.time_ns() // 1_000_000)
     keep(on, old)
     await on.stop()
     off = a_log(folder, share=0.0)
