@@ -150,6 +150,15 @@ def earlier_event(connection: sqlite3.Connection, stream: bytes, event_id: bytes
     return None if row is None else (entry_of(row[:-1]), row[-1])
 
 
+def is_of_another_stream(connection: sqlite3.Connection, stream: bytes, event_id: bytes) -> bool:
+    """Whether there are records with this event id, and none of this stream."""
+    rows = connection.execute(
+        "SELECT DISTINCT o.stream FROM history AS h JOIN holders AS o ON o.id = h.holder_id WHERE h.event_id = ?",
+        (event_id,),
+    ).fetchall()
+    return bool(rows) and (stream,) not in rows
+
+
 def event_at(connection: sqlite3.Connection, offset: int) -> dict[str, Any] | None:
     """The record at an offset, as history shows it."""
     row = connection.execute(

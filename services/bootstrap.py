@@ -4,19 +4,20 @@ import asyncio
 import fcntl
 import logging
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import IO
 
+from services.intake.intake import Intake
+from services.intake.session import IntakeCluster
 from services.ledger import Ledger
 from services.log.kafka_log import KafkaEventLog
 from services.log.kafka_settings import KafkaOptions
+from services.log.kafka_topic import ledger_topic
 from services.log.port import EventLog
 from services.log.sqlite_log import SqliteEventLog
 from services.secrets import Secrets, embedded_secret
 from services.settings import Settings
-
-TOPIC_PREFIX = "preferences."
 
 log = logging.getLogger(__name__)
 
@@ -26,16 +27,19 @@ class DataInUse(Exception):
 
 
 class Node:
-    """A node's ledgers, and the lock on its data folder."""
+    """A node's ledgers, what it takes in for them, and the lock on its data folder."""
 
-    def __init__(self, ledgers: Mapping[str, Ledger], lock: IO[str]) -> None:
+    def __init__(self, ledgers: Mapping[str, Ledger], lock: IO[str], intakes: Sequence[Intake] = ()) -> None:
         self.ledgers = ledgers
+        self._intakes = intakes
         self._lock = lock
 
     def start(self) -> None:
         """Begin to follow the logs."""
         for ledger in self.ledgers.values():
             ledger.start()
+        for intake in self._intakes:
+            intake.start()
 
     def begin_to_stop(self) -> None:
         """Tell whatever would go on for ever that it must end. Safe to call from a signal handler."""
@@ -43,14 +47,20 @@ class Node:
             ledger.is_ending = True
 
     async def stop(self) -> None:
-        """Stop every ledger in bounded time, then let go of the folder. Raises ExceptionGroup of what went wrong."""
+        """Stop every intake, then every ledger, in bounded time, and let go of the folder.
+
+        Raises ExceptionGroup of what went wrong.
+        """
         try:
-            ended = await asyncio.gather(*(ledger.stop() for ledger in self.ledgers.values()), return_exceptions=True)
+            ended: list[object] = [
+                *await asyncio.gather(*(intake.stop() for intake in self._intakes), return_exceptions=True)
+            ]
+            ended += await asyncio.gather(*(ledger.stop() for ledger in self.ledgers.values()), return_exceptions=True)
         finally:
             self._lock.close()
         failed = [error for error in ended if isinstance(error, Exception)]
         for error in failed:
-            log.error("a ledger did not stop cleanly: %s", error)
+            log.error("a ledger or its intake did not stop cleanly: %s", error)
         if failed:
             raise ExceptionGroup("ledgers that did not stop cleanly", failed)
 
@@ -65,7 +75,15 @@ def build_node(settings: Settings) -> Node:
         folder.mkdir(parents=True, exist_ok=True)
         event_log = build_log(settings, environment)
         ledgers[environment] = Ledger(environment, event_log, Secrets(secret, environment), folder, settings)
-    return Node(ledgers, lock)
+    return Node(ledgers, lock, build_intakes(settings, ledgers))
+
+
+def build_intakes(settings: Settings, ledgers: Mapping[str, Ledger]) -> list[Intake]:
+    """An intake for each ledger, if the settings want any."""
+    if not settings.intake:
+        return []
+    cluster = IntakeCluster(settings.kafka or "", kafka_options(settings), settings.intake_session_seconds)
+    return [Intake(ledger, cluster) for ledger in ledgers.values()]
 
 
 def build_log(settings: Settings, environment: str) -> EventLog:
@@ -80,14 +98,18 @@ def build_embedded_log(settings: Settings, environment: str) -> SqliteEventLog:
 
 def build_kafka_log(settings: Settings, environment: str) -> KafkaEventLog:
     """The environment's Kafka topic."""
-    options = KafkaOptions(
+    return KafkaEventLog(settings.kafka or "", ledger_topic(environment), options=kafka_options(settings))
+
+
+def kafka_options(settings: Settings) -> KafkaOptions:
+    """How the settings say that the cluster is to be reached."""
+    return KafkaOptions(
         security_protocol=settings.kafka_security_protocol,
         sasl_mechanism=settings.kafka_sasl_mechanism,
         sasl_username=settings.kafka_username,
         sasl_password=settings.kafka_password,
         ssl_cafile=str(settings.kafka_ca_file) if settings.kafka_ca_file is not None else None,
     )
-    return KafkaEventLog(settings.kafka or "", TOPIC_PREFIX + environment, options=options)
 
 
 def log_path(settings: Settings, environment: str) -> Path:

@@ -10,6 +10,7 @@ from prometheus_client.registry import Collector
 
 from domain.fold import FOLD_VERSION, Outcome
 from services.decisions.log import DecisionLog
+from services.intake.counts import IntakeCounts
 from services.ledger import Ledger
 from services.observability.counts import LedgerCounts
 from services.observability.described import Scrape
@@ -52,6 +53,8 @@ class NodeCollector(Collector):
             scrape.add("prefledger_optouts_unmeasured", [environment], ledger.opt_out_clock.unmeasured)
             if ledger.decisions.is_on:
                 _add_decisions(scrape, environment, ledger.decisions)
+            if ledger.counts.intake is not None:
+                _add_intake(scrape, environment, ledger.counts.intake)
         return scrape.families()
 
 
@@ -91,6 +94,16 @@ def _add_decisions(scrape: Scrape, environment: str, decisions: DecisionLog) -> 
     scrape.add("prefledger_decision_log_lines_total", [environment], decisions.lines_written)
     for reason, count in decisions.lost.items():
         scrape.add("prefledger_decision_log_lost_total", [environment, reason.value], count)
+
+
+def _add_intake(scrape: Scrape, environment: str, intake: IntakeCounts) -> None:
+    scrape.add("prefledger_intake_accepted_total", [environment], intake.accepted)
+    scrape.add("prefledger_intake_lost_total", [environment], intake.lost)
+    scrape.add("prefledger_intake_taking", [environment], float(intake.is_taking))
+    for reason, count in intake.refused.items():
+        scrape.add("prefledger_intake_refused_total", [environment, reason], count)
+    for partition, records in intake.lag_records.items():
+        scrape.add("prefledger_intake_lag_records", [environment, str(partition)], records)
 
 
 def exposition(ledgers: Mapping[str, Ledger]) -> bytes:

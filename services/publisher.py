@@ -245,9 +245,11 @@ def _prepared(connection: sqlite3.Connection, drafts: Sequence[Draft], source: s
     """All that can be done before the first event is appended. Raises TooLarge, Unprocessable."""
     prepared: list[_Prepared] = []
     for draft in drafts:
-        _check_growth(connection, draft)
         encoded = _encoded(draft)
         earlier = earlier_event(connection, draft.stream, draft.event_id) if may_repeat else None
+        if earlier is None:
+            # What was applied once is answered so, however much the document has grown since.
+            _check_growth(connection, draft)
         record = NewRecord(draft.stream, encoded.value, headers_of(draft, source))
         prepared.append(_Prepared(record, encoded.fingerprint, earlier))
     return prepared

@@ -14,6 +14,7 @@ SECRET_CHARACTERS_MIN = 32
 ADMIN_KEY_CHARACTERS_MIN = 20
 ADMIN_KEY_CHARACTERS_MAX = 512
 DECISION_LOG_FILE_BYTES_MIN = 4_096
+INTAKE_PARTITIONS_MAX = 100
 
 
 class SettingsInvalid(Exception):
@@ -58,6 +59,12 @@ def _names(value: str) -> tuple[str, ...]:
 
 def _path(value: str) -> Path:
     return Path(value)
+
+
+def _switch(value: str) -> bool:
+    if value not in ("on", "off"):
+        raise ValueError("must be on or off")
+    return value == "on"
 
 
 def setting(
@@ -116,6 +123,13 @@ class Settings:
     decision_log_days: int = setting(
         90, _integer, "For how many days the decision log keeps an answer; then its file goes, within another day."
     )
+    intake: bool = setting(
+        False, _switch, "on: also take events from the topic preferences.ENVIRONMENT.intake; needs Kafka."
+    )
+    intake_partitions: int = setting(1, _integer, "The partitions of the intake topics that `init` makes.")
+    intake_session_seconds: float = setting(
+        10.0, _seconds, "How long a node may be silent before another one goes on with its part of the intake."
+    )
     log_level: str = setting("info", _text, "debug, info, warning or error.")
     url: str = setting("http://127.0.0.1:8080", _text, "The node that the command line asks.")
     key: str | None = setting(None, _text, "The API key that the command line sends.", secret=True, of_file=True)
@@ -141,8 +155,14 @@ class Settings:
             elif one.metadata["secret"]:
                 rows[PREFIX + one.name.upper()] = HIDDEN
             else:
-                rows[PREFIX + one.name.upper()] = ",".join(value) if isinstance(value, tuple) else str(value)
+                rows[PREFIX + one.name.upper()] = _shown(value)
         return rows
+
+
+def _shown(value: object) -> str:
+    if isinstance(value, bool):
+        return "on" if value else "off"
+    return ",".join(value) if isinstance(value, tuple) else str(value)
 
 
 def read_settings(environ: Mapping[str, str] = os.environ, **given: object) -> Settings:
@@ -187,6 +207,7 @@ def _check(settings: Settings) -> None:
             f"with Kafka every node needs the same {PREFIX}SECRET (or {PREFIX}SECRET_FILE); "
             "make one with: python3 -c 'import secrets; print(secrets.token_urlsafe(48))'"
         )
+    _check_intake(settings)
     admin_key = settings.admin_key
     if admin_key is not None and len(admin_key) < ADMIN_KEY_CHARACTERS_MIN and not is_loopback(settings.host):
         raise SettingsInvalid(
@@ -216,6 +237,18 @@ def _check_decision_log(settings: Settings) -> None:
         raise SettingsInvalid(
             f"{PREFIX}DECISION_LOG_BYTES_MAX is {settings.decision_log_bytes_max}; must be at least twice "
             f"{PREFIX}DECISION_LOG_FILE_BYTES_MAX, because files are removed whole"
+        )
+
+
+def _check_intake(settings: Settings) -> None:
+    if settings.intake and settings.kafka is None:
+        raise SettingsInvalid(
+            f"{PREFIX}INTAKE is on, and the intake is a Kafka topic, but the log is embedded: "
+            f"set {PREFIX}KAFKA, or take {PREFIX}INTAKE away and publish over HTTP"
+        )
+    if not 1 <= settings.intake_partitions <= INTAKE_PARTITIONS_MAX:
+        raise SettingsInvalid(
+            f"{PREFIX}INTAKE_PARTITIONS is {settings.intake_partitions}; an intake has 1 to {INTAKE_PARTITIONS_MAX}"
         )
 
 

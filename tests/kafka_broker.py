@@ -36,6 +36,10 @@ broker.heartbeat.interval.ms=100
 broker.session.timeout.ms=1000
 controller.quorum.election.timeout.ms=100
 controller.quorum.election.backoff.max.ms=100
+group.initial.rebalance.delay.ms=0
+group.min.session.timeout.ms=100
+offsets.topic.num.partitions=1
+transaction.state.log.num.partitions=1
 num.network.threads=1
 num.io.threads=2
 """
@@ -191,6 +195,8 @@ class DockerBroker:
                 KAFKA_CONTROLLER_LISTENER_NAMES="CONTROLLER",
                 KAFKA_LISTENER_SECURITY_PROTOCOL_MAP="CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT",
                 KAFKA_AUTO_CREATE_TOPICS_ENABLE="false",
+                KAFKA_GROUP_INITIAL_REBALANCE_DELAY_MS="0",
+                KAFKA_GROUP_MIN_SESSION_TIMEOUT_MS="100",
                 KAFKA_OFFSETS_TOPIC_REPLICATION_FACTOR="1",
                 KAFKA_TRANSACTION_STATE_LOG_REPLICATION_FACTOR="1",
                 KAFKA_TRANSACTION_STATE_LOG_MIN_ISR="1",

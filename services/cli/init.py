@@ -9,15 +9,27 @@ import click
 
 from domain.event import LedgerOpened
 from schemas.codec import Undecodable, UnknownSchema, decode
-from services.bootstrap import TOPIC_PREFIX, DataInUse, build_embedded_log, build_kafka_log, lock_data, log_path
+from services.bootstrap import (
+    DataInUse,
+    build_embedded_log,
+    build_kafka_log,
+    kafka_options,
+    lock_data,
+    log_path,
+)
 from services.cli.options import example, private_files, settings_given
 from services.cli.output import note, show_text
+from services.intake.topics import IntakeTopics, create_intake, fetch_intake, reasons_to_warn_of_intake
 from services.ledger import Ledger
+from services.log.kafka_outcome import unreachable
+from services.log.kafka_settings import connection_settings
+from services.log.kafka_topic import ledger_topic
 from services.log.port import EventLog, LogUnavailable, LogUnfit
 from services.secrets import SecretLost, SecretMismatch, Secrets, embedded_secret
 from services.settings import Settings
 
 READ_SECONDS_MAX = 10.0
+TOPICS_SECONDS_MAX = 30.0
 
 
 @click.command(
@@ -33,6 +45,7 @@ READ_SECONDS_MAX = 10.0
 def init(data: Path | None, kafka: str | None, environments: str | None) -> None:
     """Make the ledger of each environment: its Kafka topic or its file, and the record that opens it.
 
+    With PREFLEDGER_INTAKE on also the topics of its intake.
     What is there already is left as it is, so running this again is safe.
     """
     settings = settings_given(data=data, kafka=kafka, environments=environments)
@@ -61,6 +74,8 @@ async def _init_all(settings: Settings, folder: Path) -> None:
             await _open(ledger, place)
         finally:
             await ledger.stop()
+        if settings.intake:
+            await _make_intake(settings, environment)
 
 
 async def _make_log(settings: Settings, environment: str) -> tuple[EventLog, str]:
@@ -71,7 +86,7 @@ async def _make_log(settings: Settings, environment: str) -> tuple[EventLog, str
         embedded = build_embedded_log(settings, environment)
         await embedded.start()
         return embedded, f"the file {path}"
-    topic = f"the topic {TOPIC_PREFIX}{environment} at {settings.kafka}"
+    topic = f"the topic {ledger_topic(environment)} at {settings.kafka}"
     kafka = build_kafka_log(settings, environment)
     if await kafka.create_topic(replicas=settings.kafka_replication):
         show_text(f"{environment}: made {topic}.")
@@ -95,3 +110,21 @@ async def _open(ledger: Ledger, place: str) -> None:
     ledger.secrets.verify(body.secret_check)
     done = "opened the ledger" if opened else "is open already: the ledger"
     show_text(f"{ledger.environment}: {done} {body.ledger_id} in {place}.")
+
+
+async def _make_intake(settings: Settings, environment: str) -> None:
+    """The topics of the environment's intake. Raises LogUnavailable, LogUnfit."""
+    servers, topics = settings.kafka or "", IntakeTopics(environment)
+    connection = connection_settings(servers, kafka_options(settings))
+    try:
+        async with asyncio.timeout(TOPICS_SECONDS_MAX):
+            made = await create_intake(
+                connection, topics, partitions=settings.intake_partitions, replicas=settings.kafka_replication
+            )
+            facts = await fetch_intake(connection, topics)
+    except TimeoutError as error:
+        raise LogUnavailable(unreachable(servers, error)) from error
+    for topic in made:
+        show_text(f"{environment}: made the topic {topic} at {servers}.")
+    for warning in reasons_to_warn_of_intake(servers, topics, facts):
+        note(f"Warning: {warning}")

@@ -32,6 +32,10 @@ async def discard_producer(producer: AIOKafkaProducer) -> None:
         await _finish(sender)
     # Its own `stop()` would now wait for batches that nobody sends any more.
     producer._closed = True
+    waiter = producer._txn_manager._transaction_waiter
+    if waiter is not None and waiter.done() and not waiter.cancelled():
+        # Looked at, or the event loop would report a failed transaction that everybody knows of.
+        waiter.exception()
 
 
 async def discard_consumer(consumer: AIOKafkaConsumer) -> None:

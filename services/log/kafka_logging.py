@@ -9,6 +9,9 @@ _REPETITIVE_LOGGERS: Final = (
     "aiokafka.client",
     "aiokafka.conn",
     "aiokafka.consumer.fetcher",
+    "aiokafka.consumer.consumer",
+    "aiokafka.consumer.group_coordinator",
+    "aiokafka.consumer.subscription_state",
     "aiokafka.producer.sender",
 )
 

@@ -17,6 +17,9 @@ METADATA_MAX_AGE_MILLISECONDS: Final = 60_000
 CONNECTIONS_MAX_IDLE_MILLISECONDS: Final = 540_000
 FETCH_MAX_WAIT_MILLISECONDS: Final = 500
 FETCH_MAX_BYTES: Final = 8 * 1024 * 1024
+REBALANCE_TIMEOUT_MILLISECONDS: Final = 30_000
+POLL_INTERVAL_MILLISECONDS: Final = 300_000
+TRANSACTION_TIMEOUT_MILLISECONDS: Final = 15_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +80,34 @@ def consumer_settings(bootstrap_servers: str, options: KafkaOptions) -> dict[str
         "fetch_max_bytes": FETCH_MAX_BYTES,
         "max_partition_fetch_bytes": FETCH_MAX_BYTES,
         "max_poll_records": None,
+    }
+
+
+def group_settings(
+    bootstrap_servers: str, options: KafkaOptions, *, group_id: str, session_seconds: float
+) -> dict[str, Any]:
+    """A member of a group that keeps its progress by transactions, and never by the consumer's own commits.
+
+    A join is answered only once every member has come, or its session is over: a request has to wait for longer.
+    """
+    session_milliseconds = int(session_seconds * 1000)
+    return consumer_settings(bootstrap_servers, options) | {
+        "group_id": group_id,
+        "session_timeout_ms": session_milliseconds,
+        "heartbeat_interval_ms": max(1, session_milliseconds // 3),
+        "rebalance_timeout_ms": REBALANCE_TIMEOUT_MILLISECONDS,
+        "max_poll_interval_ms": POLL_INTERVAL_MILLISECONDS,
+        "request_timeout_ms": REBALANCE_TIMEOUT_MILLISECONDS + session_milliseconds + REQUEST_TIMEOUT_MILLISECONDS,
+    }
+
+
+def transaction_settings(
+    bootstrap_servers: str, options: KafkaOptions, *, transactional_id: str, batch_bytes_max: int
+) -> dict[str, Any]:
+    """A producer whose transactions end soon, or are given up by the broker: an open one holds up its readers."""
+    return producer_settings(bootstrap_servers, options, batch_bytes_max=batch_bytes_max) | {
+        "transactional_id": transactional_id,
+        "transaction_timeout_ms": TRANSACTION_TIMEOUT_MILLISECONDS,
     }
 
 

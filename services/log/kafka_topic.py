@@ -5,7 +5,7 @@ What to decide is pure; asking the cluster is at the end. Settings: kafka.apache
 """
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -18,6 +18,7 @@ from services.log.kafka_discard import discard_admin
 from services.log.kafka_outcome import unreachable
 from services.log.port import LogUnavailable, LogUnfit
 
+TOPIC_PREFIX: Final = "preferences."
 REQUIRED_SETTINGS: Final = {
     "cleanup.policy": "delete",
     "retention.ms": "-1",
@@ -30,6 +31,11 @@ BATCH_BYTES_DEFAULT: Final = 1_048_588
 _UNKNOWN_TOPIC: Final = 3
 _TOPIC_EXISTS: Final = 36
 _POLL_SECONDS: Final = 0.1
+
+
+def ledger_topic(environment: str) -> str:
+    """The topic that is an environment's ledger."""
+    return TOPIC_PREFIX + environment
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +51,11 @@ class TopicFacts:
         """The largest batch of records that the brokers take, in bytes."""
         return int(self.settings.get("max.message.bytes", BATCH_BYTES_DEFAULT))
 
+    def wrong(self, required: Mapping[str, str]) -> dict[str, str]:
+        """The settings that are not as required, as they are."""
+        found = {name: self.settings.get(name, "unknown") for name in required}
+        return {name: value for name, value in found.items() if value != required[name]}
+
 
 def reason_unfit(bootstrap_servers: str, topic: str, facts: TopicFacts) -> str:
     """Why the topic must not be a ledger, with the command that mends it. Empty when it may."""
@@ -53,15 +64,10 @@ def reason_unfit(bootstrap_servers: str, topic: str, facts: TopicFacts) -> str:
             f"The topic {topic} has {facts.partitions} partitions, and a ledger has exactly 1, which can't be changed "
             "afterwards. Name another topic, and run `prefledger init`."
         )
-    wrong = {
-        name: facts.settings.get(name, "unknown")
-        for name, value in REQUIRED_SETTINGS.items()
-        if facts.settings.get(name) != value
-    }
+    wrong = facts.wrong(REQUIRED_SETTINGS)
     if not wrong:
         return ""
-    found = ", ".join(f"{name}={value}" for name, value in wrong.items())
-    return f"The topic {topic} would lose or misdate history: it has {found}. Mend it with: " + alter_command(
+    return f"The topic {topic} would lose or misdate history: it has {pairs_of(wrong)}. Mend it with: " + alter_command(
         bootstrap_servers, topic, {name: REQUIRED_SETTINGS[name] for name in wrong}
     )
 
@@ -97,21 +103,28 @@ def reasons_to_warn(bootstrap_servers: str, topic: str, facts: TopicFacts) -> li
     return reasons
 
 
-def alter_command(bootstrap_servers: str, topic: str, settings: dict[str, str]) -> str:
-    pairs = ",".join(f"{name}={value}" for name, value in settings.items())
+def alter_command(bootstrap_servers: str, topic: str, settings: Mapping[str, str]) -> str:
+    """The command that gives a topic these settings."""
     return (
         f"kafka-configs.sh --bootstrap-server {bootstrap_servers} --alter --entity-type topics "
-        f"--entity-name {topic} --add-config {pairs}"
+        f"--entity-name {topic} --add-config {','.join(f'{name}={value}' for name, value in settings.items())}"
     )
 
 
+def pairs_of(settings: Mapping[str, str]) -> str:
+    """Settings as a sentence names them."""
+    return ", ".join(f"{name}={value}" for name, value in settings.items())
+
+
 def settings_of_new_topic(replicas: int) -> dict[str, str]:
-    """The settings of a new ledger topic: a write needs two replicas as soon as losing one leaves two."""
+    """The settings of a new ledger topic."""
+    return REQUIRED_SETTINGS | safe_settings(replicas)
+
+
+def safe_settings(replicas: int) -> dict[str, str]:
+    """What keeps acknowledged records: a write needs two replicas as soon as losing one leaves two."""
     in_sync = IN_SYNC_REPLICAS_ADVISED if replicas >= REPLICAS_ADVISED else 1
-    return REQUIRED_SETTINGS | {
-        "min.insync.replicas": str(in_sync),
-        "unclean.leader.election.enable": "false",
-    }
+    return {"min.insync.replicas": str(in_sync), "unclean.leader.election.enable": "false"}
 
 
 async def fetch_topic(settings: dict[str, Any], topic: str) -> TopicFacts:
@@ -135,16 +148,23 @@ async def fetch_topic(settings: dict[str, Any], topic: str) -> TopicFacts:
     )
 
 
-async def create_topic(settings: dict[str, Any], topic: str, replicas: int | None = None) -> bool:
+async def create_topic(
+    settings: dict[str, Any],
+    topic: str,
+    replicas: int | None = None,
+    *,
+    partitions: int = 1,
+    topic_settings: Callable[[int], dict[str, str]] = settings_of_new_topic,
+) -> bool:
     """Make a topic that is fit to be a ledger; False when there is one of that name already, which is left as it is.
 
-    `replicas` is the replication factor: 3, or the number of brokers if there are fewer. Raises LogUnavailable, or
-    LogUnfit when Kafka refuses.
+    `replicas` is the replication factor: 3, or the number of brokers if there are fewer. `topic_settings` makes another
+    topic's settings of that factor. Raises LogUnavailable, or LogUnfit when Kafka refuses.
     """
     async with _admin_client(settings) as admin:
         if replicas is None:
             replicas = min(REPLICAS_ADVISED, len((await admin.describe_cluster())["brokers"]))
-        new = NewTopic(topic, 1, replicas, topic_configs=settings_of_new_topic(replicas))
+        new = NewTopic(topic, partitions, replicas, topic_configs=topic_settings(replicas))
         answer: Any = await admin.create_topics([new])
         _, code, message = answer.topic_errors[0]
         if code == _TOPIC_EXISTS:
@@ -152,14 +172,14 @@ async def create_topic(settings: dict[str, Any], topic: str, replicas: int | Non
         if code:
             raise LogUnfit(f"Kafka does not make the topic {topic} ({for_code(code).__name__}: {message}).")
         # Brokers learn of it one after the other.
-        while not await _has_leader(admin, topic):  # noqa: ASYNC110 - Kafka has no event for it
+        while not await _has_leaders(admin, topic, partitions):  # noqa: ASYNC110 - Kafka has no event for it
             await asyncio.sleep(_POLL_SECONDS)
     return True
 
 
-async def _has_leader(admin: AIOKafkaAdminClient, topic: str) -> bool:
+async def _has_leaders(admin: AIOKafkaAdminClient, topic: str, count: int) -> bool:
     partitions = (await admin.describe_topics([topic]))[0]["partitions"]
-    return len(partitions) == 1 and partitions[0]["leader"] >= 0
+    return len(partitions) == count and all(partition["leader"] >= 0 for partition in partitions)
 
 
 @asynccontextmanager

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from projections.observer import Fate, FoldedBatch
+from services.intake.counts import IntakeCounts
 from services.log.port import AppendOutcome, Refused, Stored, Unknown
 from services.observability.histogram import Histogram
 
@@ -23,6 +24,8 @@ class LedgerCounts:
         self.appends: Counter[str] = Counter(dict.fromkeys(OUTCOMES.values(), 0))
         self.append_seconds = Histogram(APPEND_SECONDS)
         self.transaction_seconds = Histogram(TRANSACTION_SECONDS)
+        self.intake: IntakeCounts | None = None
+        """Where there is an intake."""
 
     def folded(self, batch: FoldedBatch) -> None:
         """A batch is in the views."""

@@ -94,6 +94,28 @@ METRICS: Final = (
         "Answers that it could not keep: `queue_full`, `too_large` or `write_failed`.",
     ),
     Described(
+        "prefledger_intake_accepted_total",
+        "counter",
+        _E,
+        "Events of the intake that this node took in; they are in the log.",
+    ),
+    Described(
+        "prefledger_intake_refused_total", "counter", ("environment", "reason"), "Records of the intake that it refused."
+    ),
+    Described(
+        "prefledger_intake_lost_total",
+        "counter",
+        _E,
+        "Records that the intake's topic deleted before any node had taken them.",
+    ),
+    Described(
+        "prefledger_intake_lag_records",
+        "gauge",
+        ("environment", "partition"),
+        "Records that wait in a partition which this node takes in; no sample for those of other nodes.",
+    ),
+    Described("prefledger_intake_taking", "gauge", _E, "1 while this node takes part in the intake."),
+    Described(
         "prefledger_ledger_verification_ok",
         "gauge",
         _E,

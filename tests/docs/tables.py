@@ -17,7 +17,9 @@ from services.cli.main import main
 from services.event_commands import PARSERS
 from services.http.catalogue import COLLECTIONS
 from services.http.problems import PROBLEMS
-from services.log.kafka_topic import REQUIRED_SETTINGS
+from services.intake.refusal import REASONS as REFUSAL_REASONS
+from services.intake.topics import intake_settings, refused_settings
+from services.log.kafka_topic import BATCH_BYTES_DEFAULT, REPLICAS_ADVISED, REQUIRED_SETTINGS
 from services.observability.described import METRICS
 from services.policy_presets import PRESETS
 from services.settings import Settings
@@ -95,6 +97,13 @@ def _members(kind: EntryKind) -> list[str]:
     raise AssertionError(f"a {kind} takes members that it does not know")
 
 
+def intake_topics() -> Rows:
+    """Every setting that `init` gives to both topics of an intake, where there are brokers enough."""
+    intake = intake_settings(REPLICAS_ADVISED)
+    refused = refused_settings(REPLICAS_ADVISED, intake_batch_bytes=BATCH_BYTES_DEFAULT)
+    return [(code(name), code(intake[name]), code(refused.get(name, "producer"))) for name in intake]
+
+
 TABLES: Final = (
     Table("README.md", ("Variable", "Default", "Meaning"), settings),
     Table("README.md", ("Command", "What it does"), commands),
@@ -116,6 +125,12 @@ TABLES: Final = (
         "docs/operations.md",
         ("Setting", "Value"),
         lambda: [(code(name), code(value)) for name, value in REQUIRED_SETTINGS.items()],
+    ),
+    Table("docs/intake.md", ("Setting", "Intake", "Refusals"), intake_topics),
+    Table(
+        "docs/intake.md",
+        ("Reason", "Meaning"),
+        lambda: [(code(reason), text) for reason, text in REFUSAL_REASONS.items()],
     ),
     Table(
         "docs/api.md",
