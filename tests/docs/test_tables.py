@@ -201,4 +201,4 @@ def test_an_alert_asks_for_what_there_is(rule: dict[str, Any]) -> None:
     words = {word for group in labels for word in re.findall(r"\w+", group)}
     assert words <= {"environment", "le", "outcome", "class", "type"}
     filled = " ".join([rule["annotations"]["summary"], rule["annotations"]["description"]])
-    assert set(re.findall(r"\$labels\.(\w+)", filled)) <= {"environment", "instance", "class"}
+    assert set(re.findall(r"\$labels\.(\w+)", filled)) <= {"environment", "instance", "class", "partition", "reason"}
