@@ -1,31 +1,32 @@
 """Everything that a views file holds, holder by holder, with the event that each value comes from: to be written out."""
 
 import sqlite3
-from collections.abc import Iterable, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from domain.catalogue import EntryKind
-from domain.document import unflatten
 from domain.event import POLICY, PROPERTIES, SUPPRESSION, is_set_item
 from domain.holder import HolderKind
-from domain.preference_set import show_preference_set
-from projections.history import event_at
-from projections.position import parse_position
-from projections.provenance import told
-from projections.stored_item import StoredItem, decode_item, source_of
+from projections.sourced import SourceEvents, sourced_document, sourced_set
+from projections.stored_item import StoredItem, decode_item
 
 PAGE_HOLDERS = 100
 """Holders a page: they are read, and kept in memory, together."""
 
 _CATALOGUE = {
-    EntryKind.WORKFLOW: "workflows",
-    EntryKind.CATEGORY: "categories",
-    EntryKind.CHANNEL: "channels",
-    EntryKind.SECTION: "sections",
+    EntryKind.WORKFLOW.value: "workflows",
+    EntryKind.CATEGORY.value: "categories",
+    EntryKind.CHANNEL.value: "channels",
+    EntryKind.SECTION.value: "sections",
 }
-_KEY_LEAVES = frozenset({"/name", "/kind", "/scopes", "/revoked"})
-"""What may be told of a key. What is kept of its secret is not among it."""
+_KEYS = {"key": "keys", "signing_key": "signing_keys"}
+_BULK = {"bulk": "bulk_operations"}
+_TOLD_OF_KEYS = frozenset({"/name", "/kind", "/scopes", "/revoked"})
+"""What is kept of a key's secret is not among it."""
+
+_Item = tuple[str, int, StoredItem]
+"""Name, version, content."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,23 +38,6 @@ class HolderState:
     shown: dict[str, Any]
 
 
-class _Events:
-    """The events that one document's values come from, told once each, by their positions."""
-
-    def __init__(self, connection: sqlite3.Connection) -> None:
-        self._connection = connection
-        self.shown: dict[str, dict[str, Any]] = {}
-
-    def sources(self, stored: StoredItem, paths: Iterable[str]) -> dict[str, str]:
-        """For each path, the position of the event that gave it its value."""
-        sources = {path: source_of(stored, path)[1] for path in paths}
-        for position in sources.values():
-            if position not in self.shown:
-                entry = event_at(self._connection, parse_position(position).offset)
-                self.shown[position] = told(entry) if entry is not None else {}
-        return sources
-
-
 def page_of_holders(connection: sqlite3.Connection, above: int) -> list[HolderState]:
     """Holders in the order in which the ledger first heard of them."""
     rows = connection.execute(
@@ -63,61 +47,45 @@ def page_of_holders(connection: sqlite3.Connection, above: int) -> list[HolderSt
 
 
 def _holder(connection: sqlite3.Connection, holder_id: int, name: str) -> dict[str, Any]:
-    events = _Events(connection)
+    events = SourceEvents(connection)
     items = _items(connection, holder_id)
-    sets = [
-        {
-            "set": item.removeprefix("set:"),
-            "version": version,
-            "preferences": show_preference_set(stored.leaves),
-            "sources": events.sources(stored, stored.leaves),
-        }
+    sets = [sourced_set(*item, events) for item in items if is_set_item(item[0])]
+    others = {
+        item: sourced_document(version, stored, events)
         for item, version, stored in items
-        if is_set_item(item)
-    ]
-    shown: dict[str, Any] = {"holder": name, "sets": sets}
-    for item, version, stored in items:
-        if item in (PROPERTIES, SUPPRESSION):
-            shown[item] = _document(version, stored, events)
-    return {**shown, "events": events.shown}
+        if item in (PROPERTIES, SUPPRESSION)
+    }
+    return {"holder": name, "sets": sets, **others, "events": events.shown}
 
 
 def environment_documents(connection: sqlite3.Connection) -> dict[str, dict[str, Any]]:
     """The catalogue with the policy, the keys without their secrets, and the bulk operations: a document for each."""
     row = connection.execute("SELECT id FROM holders WHERE kind = ?", (HolderKind.ENVIRONMENT.value,)).fetchone()
     items = _items(connection, row[0]) if row is not None else []
-    catalogue = _collections(connection, items, {kind.value: name for kind, name in _CATALOGUE.items()})
-    policy = next(((version, stored) for item, version, stored in items if item == POLICY), None)
-    if policy is not None:
-        events = _Events(connection)
-        catalogue["policy"] = _document(*policy, events)
-        catalogue["events"] |= events.shown
     return {
-        "catalogue": catalogue,
-        "keys": _collections(connection, items, {"key": "keys", "signing_key": "signing_keys"}),
-        "bulk": _collections(connection, items, {"bulk": "bulk_operations"}),
+        "catalogue": _collections(connection, items, _CATALOGUE, alone=POLICY),
+        "keys": _collections(connection, items, _KEYS),
+        "bulk": _collections(connection, items, _BULK),
     }
 
 
 def _collections(
-    connection: sqlite3.Connection, items: Sequence[tuple[str, int, StoredItem]], names: dict[str, str]
+    connection: sqlite3.Connection, items: Sequence[_Item], names: Mapping[str, str], alone: str | None = None
 ) -> dict[str, Any]:
-    """Items by what stands before their colon, each collection under its name."""
-    events = _Events(connection)
+    """Items by what stands before their colon, each collection under its name; and the one that stands alone."""
+    events = SourceEvents(connection)
     shown: dict[str, dict[str, Any]] = {name: {} for name in names.values()}
     for item, version, stored in items:
         kind, _, key = item.partition(":")
-        if kind in names:
-            shown[names[kind]][key] = _document(version, stored, events, _KEY_LEAVES if kind == "key" else None)
+        if item == alone:
+            shown[item] = sourced_document(version, stored, events)
+        elif kind in names:
+            told_paths = _TOLD_OF_KEYS if kind == "key" else None
+            shown[names[kind]][key] = sourced_document(version, stored, events, told_paths)
     return {**shown, "events": events.shown}
 
 
-def _document(version: int, stored: StoredItem, events: _Events, told_paths: frozenset[str] | None = None) -> dict[str, Any]:
-    leaves = {path: value for path, value in stored.leaves.items() if told_paths is None or path in told_paths}
-    return {"version": version, "value": unflatten(leaves), "sources": events.sources(stored, leaves)}
-
-
-def _items(connection: sqlite3.Connection, holder_id: int) -> list[tuple[str, int, StoredItem]]:
+def _items(connection: sqlite3.Connection, holder_id: int) -> list[_Item]:
     """A holder's items that say something, by name."""
     rows = connection.execute(
         "SELECT item, version, body FROM items WHERE holder_id = ? ORDER BY item", (holder_id,)

@@ -17,6 +17,7 @@ COMMANDS = {
     "history": "services.cli.history:history",
     "provenance": "services.cli.provenance:provenance",
     "export": "services.cli.export:export",
+    "report": "services.cli.report:report",
     "rebuild": "services.cli.rebuild:rebuild",
     "verify": "services.cli.verify:verify",
     "replay": "services.cli.replay:replay",

@@ -23,6 +23,7 @@ from services.http import (
     opt_outs,
     provenance,
     replay,
+    report,
     sets,
     signing_keys,
     verify,
@@ -48,8 +49,8 @@ from services.workflow_runs import WorkflowRuns
 
 PREFIX = "/ledger/v1"
 _MODULES = (
-    sets, provenance, history, holders, catalogue, decisions, events, keys, signing_keys, operations, verify, replay,
-    opt_outs, workflow_runs,
+    sets, provenance, history, report, holders, catalogue, decisions, events, keys, signing_keys, operations, verify,
+    replay, opt_outs, workflow_runs,
 )  # fmt: skip
 ROUTERS = tuple(module.router for module in _MODULES)
 

@@ -122,6 +122,10 @@ async def read_members(request: Request, *allowed: str) -> dict[str, JsonValue]:
     return body
 
 
+NOT_KEPT = {"cache-control": "no-store"}
+"""What tells much of people stays out of caches on its way."""
+
+
 def answer(
     content: Any, *, status: int = 200, headers: dict[str, str] | None = None, stale_seconds: float | None = None
 ) -> Response:

@@ -5,14 +5,11 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Response
 from fastapi.responses import StreamingResponse
 
-from services.http.exchange import MayAudit, answer
+from services.http.exchange import NOT_KEPT, MayAudit, answer
 from services.http.openapi import REFERENCE, REFUSED, answers
 from services.http.replay_models import HolderState, ReplayAnswer, ReplayedEnvironment
 
 router = APIRouter(prefix="/replay", tags=["operations"])
-
-NOT_KEPT = {"cache-control": "no-store"}
-"""What tells of people stays out of caches on its way."""
 
 Until = Annotated[str, Query(description="A position, or an instant: every record that was recorded at or before it.")]
 Position = Annotated[str, Query(description="The position that the replay came to, from its manifest.")]

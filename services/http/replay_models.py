@@ -1,11 +1,11 @@
-"""The shapes of a replay, for the OpenAPI document."""
+"""The shapes of a replay and of a report, for the OpenAPI document."""
 
 from typing import Any
 
 from pydantic import Field
 
 from services.http.body_models import Preferences
-from services.http.models import Json, Shape, absent
+from services.http.models import Answer, HistoryEntry, Json, Shape, absent
 
 
 class ReplayCounts(Shape):
@@ -123,3 +123,42 @@ class ReplayedEnvironment(Shape):
     catalogue: ReplayedCatalogue
     keys: ReplayedKeys
     bulk: ReplayedBulk
+
+
+class ReportedSet(SourcedSet):
+    """One of the sets of a holder that is reported on."""
+
+    events: dict[str, SourceEvent]
+    names: dict[str, str] = Field(description="What the catalogue calls the workflows and categories, by JSON Pointer.")
+
+
+class ReportedEntry(HistoryEntry):
+    """One record about the holder."""
+
+    names: dict[str, str]
+
+
+class ReportSource(Shape):
+    """Somebody who said something of the holder, by one way."""
+
+    actor: str | None
+    method: str | None
+    events: int
+    first_recorded_at: str
+    last_recorded_at: str
+
+
+class ReportAnswer(Answer):
+    """Everything that is kept of a holder."""
+
+    holder: str
+    environment: str
+    ledger_id: str
+    recorded_at: str = Field(description="When the record at `position` was recorded.")
+    made_at: str
+    properties: SourcedDocument = absent()
+    suppression: SourcedDocument = absent()
+    events: dict[str, SourceEvent] = Field(description="Where properties and suppression come from.")
+    sets: list[ReportedSet]
+    history: list[ReportedEntry] = Field(description="The newest first, whatever became of it.")
+    sources: list[ReportSource]

@@ -4,10 +4,8 @@ import hashlib
 import json
 import sqlite3
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from contextlib import closing
 from pathlib import Path
-from threading import Thread
 from typing import Any, Final
 
 import pytest
@@ -16,6 +14,7 @@ from projections.views_file import current_number, path_of
 from tests.integration.command_line import answer, ask, refused
 from tests.integration.http.api import Api
 from tests.integration.http.api import refused as refused_by_api
+from tests.integration.relay import cutting_off
 from tests.server_process import ServerProcess
 
 Json = Any
@@ -240,45 +239,11 @@ def test_nothing_is_ever_written_over(server: ServerProcess, moment: str, tmp_pa
     refused(server, "replay", "--out", str(tmp_path / "y"), status=2)
 
 
-@contextmanager
-def cutting_off(server: ServerProcess) -> Iterator[str]:
-    """The address of a relay to the server that hangs up amid the holders."""
-
-    class Relay(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
-
-        def relay(self) -> None:
-            with closing(Api(server)) as api:
-                response = api.client.request(self.command, server.url + self.path)
-            whole = response.content
-            cut = "/holders" in self.path
-            self.send_response(response.status_code)
-            self.send_header("Content-Type", response.headers["content-type"])
-            self.send_header("Content-Length", str(len(whole)))
-            self.end_headers()
-            self.wfile.write(whole[: len(whole) // 2] if cut else whole)
-            self.close_connection = cut
-
-        do_GET = do_POST = do_DELETE = relay  # noqa: N815 - names of the base class
-
-        def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the base class's own name
-            pass
-
-    with ThreadingHTTPServer(("127.0.0.1", 0), Relay) as relay:
-        thread = Thread(target=relay.serve_forever)
-        thread.start()
-        try:
-            yield f"http://127.0.0.1:{relay.server_port}"
-        finally:
-            relay.shutdown()
-            thread.join()
-
-
 def test_one_that_was_cut_off_leaves_nothing_and_is_run_again(
     server: ServerProcess, moment: str, files: dict[str, Json], tmp_path: Path
 ) -> None:
     out = tmp_path / "out"
-    with cutting_off(server) as url:
+    with cutting_off(server, "/replay/holders") as url:
         broken = ask(server, "replay", "--until", moment, "--out", str(out), settings={"PREFLEDGER_URL": url})
     assert broken.status == 1, "half of the holders pass for all of them"
     assert list(tmp_path.iterdir()) == []

@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from pathlib import Path
 
 import msgspec
 import pytest
@@ -10,32 +9,14 @@ import pytest
 from domain.event import PreferenceSetReplaced, Provenance
 from domain.holder import DEFAULT_SET, user
 from projections.whole_state import PAGE_HOLDERS
-from services.bootstrap import build_embedded_log
 from services.commands import Request, draft_of
 from services.ledger import Ledger
 from services.replay import JobRuns, JobSlot
 from services.replayer import READINGS_MAX, NothingReplayed, Replayer
-from services.secrets import Secrets
-from services.settings import Settings
 from services.source import LogSource
 
 WAIT_SECONDS = 30.0
 HOLDERS = 3 * PAGE_HOLDERS
-
-
-@pytest.fixture
-async def ledger(tmp_path: Path) -> AsyncIterator[Ledger]:
-    settings = Settings(data=tmp_path, environments=("test",))
-    (tmp_path / "test").mkdir()
-    secrets = Secrets("a secret of the tests, long enough to be one", "test")
-    ledger = Ledger("test", build_embedded_log(settings, "test"), secrets, tmp_path / "test", settings)
-    ledger.start()
-    async with asyncio.timeout(WAIT_SECONDS):
-        while not ledger.readiness.checks()["ready"]:  # noqa: ASYNC110 - what is asked is a state
-            await asyncio.sleep(0.01)
-    yield ledger
-    await ledger.stop()
-    assert leftovers(ledger) == [], "a node that stops leaves what it folded about people behind"
 
 
 async def written(ledger: Ledger, count: int) -> str:
@@ -132,3 +113,10 @@ async def test_one_that_nobody_reads_is_removed_after_its_time(ledger: Ledger) -
         while leftovers(ledger):  # noqa: ASYNC110 - nothing tells of a file that goes
             await asyncio.sleep(0.01)
     assert replayer.progress()["phase"] == "none"
+
+
+async def test_a_node_that_stops_leaves_nothing_of_it_behind(ledger: Ledger) -> None:
+    """The fixture looks, when it has stopped the node."""
+    await ledger.replayer.start(await written(ledger, 1))
+    assert await finished(ledger.replayer) == "done"
+    assert leftovers(ledger) != []
