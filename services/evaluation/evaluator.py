@@ -18,7 +18,7 @@ from domain.json_value import JsonValue
 from domain.question import ChannelRef, Question
 from projections.history import actor_and_method
 from projections.position import instant_text, parse_position
-from projections.stored_item import EventReference
+from projections.stored_item import EMPTY, EventReference, decode_item
 from services.evaluation.asked import Asked, parse_recipient
 from services.evaluation.hot import HotPath, is_plain_user
 from services.evaluation.own_sets import OwnSets, own_sets
@@ -31,6 +31,7 @@ from services.queries import Moment, Queries
 from services.stream_reader import StreamReader
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_NOTHING: OwnSets = (b"", None, None, None)
 
 Results = tuple[list[str], str]
 """The results as JSON objects, and the members that close an answer."""
@@ -72,9 +73,10 @@ class Evaluator:
                 problems[at] = text_of({"recipient": recipient, "problem": describe(error)})
         function = partial(self._results, asked=asked, names=names, at_milliseconds=_instant(asked))
         results, closing = await self._queries.ask(asked.when, function)
-        answered = iter(results)
-        rows = [problems[at] if at in problems else next(answered) for at in range(len(recipients))]
-        return f'{{"results":[{",".join(rows)}],{closing},{self._stale()}}}'.encode()
+        if problems:
+            answered = iter(results)
+            results = [problems[at] if at in problems else next(answered) for at in range(len(recipients))]
+        return f'{{"results":[{",".join(results)}],{closing},{self._stale()}}}'.encode()
 
     def _results(
         self,
@@ -125,14 +127,15 @@ def _by_plan(
     plan, text = compiled.plan, compiled.renderer.text
     if plan is None:
         return [full.result(name) for name in names]
-    streams = [ledger.secrets.stream_key_of(name) for name in names]
+    decide = plan.decide
+    streams = list(map(ledger.secrets.stream_key_of, names))
     owned = own_sets(connection, streams, asked.circle.tenant_id)
-    nothing = OwnSets()
     results: list[str] = []
     for name, stream in zip(names, streams, strict=True):
-        own = owned.get(stream, nothing)
-        default, in_tenant = own.default, own.in_tenant
-        decisions = None if own.suppressed else plan.decide(default.leaves, in_tenant.leaves)
+        _, default_body, tenant_body, suppression = owned.get(stream) or _NOTHING
+        default = EMPTY if default_body is None else decode_item(default_body)
+        in_tenant = EMPTY if tenant_body is None else decode_item(tenant_body)
+        decisions = decide(default.leaves, in_tenant.leaves) if suppression is None else None
         if decisions is None:
             results.append(full.result(name))
             continue

@@ -3,19 +3,11 @@
 import sqlite3
 from collections.abc import Sequence
 
-import msgspec
-
 from domain.event import set_item
 from domain.holder import tenant_set
-from projections.stored_item import EMPTY, StoredItem, decode_item
 
-
-class OwnSets(msgspec.Struct, gc=False):
-    """What a plan needs of one recipient."""
-
-    default: StoredItem = EMPTY
-    in_tenant: StoredItem = EMPTY
-    suppressed: bool = False
+OwnSets = tuple[bytes, bytes | None, bytes | None, bytes | None]
+"""What a plan needs of one recipient, not yet decoded: stream, default set, set in the tenant, suppression."""
 
 
 def own_sets(connection: sqlite3.Connection, streams: Sequence[bytes], tenant_id: str | None) -> dict[bytes, OwnSets]:
@@ -29,11 +21,4 @@ def own_sets(connection: sqlite3.Connection, streams: Sequence[bytes], tenant_id
         f"LEFT JOIN items AS s ON s.id = 2 * h.id + 1 WHERE h.stream IN ({','.join('?' * len(streams))})",
         (tenant_item, *streams),
     ).fetchall()
-    return {
-        stream: OwnSets(
-            EMPTY if default is None else decode_item(default),
-            EMPTY if in_tenant is None else decode_item(in_tenant),
-            suppression is not None and bool(decode_item(suppression).leaves),
-        )
-        for stream, default, in_tenant, suppression in rows
-    }
+    return {row[0]: row for row in rows}
