@@ -29,7 +29,7 @@ class Nursery:
     """Starts a server's command again and again, and kills it. The running node does not outlive this object."""
 
     def __init__(self, server: ServerProcess) -> None:
-        self._server = server
+        self.server = server
         self._process = subprocess.Popen(
             [sys.executable, "-P", "-m", "tests.faults.nursery"],
             stdin=subprocess.PIPE,
@@ -42,21 +42,21 @@ class Nursery:
 
     def start(self) -> None:
         """Start a node and wait until it is ready."""
-        words = self._server.command[self._server.command.index(MODULE) + 1 :]
-        order = {"words": words, "variables": self._server.environment, "output": str(self._server.output_path)}
+        words = self.server.command[self.server.command.index(MODULE) + 1 :]
+        order = {"words": words, "variables": self.server.environment, "output": str(self.server.output_path)}
         assert self._ask(order) == "started"
         deadline = time.monotonic() + ANSWER_SECONDS_MAX
-        with httpx.Client(base_url=self._server.url, trust_env=False, verify=False) as client:
+        with httpx.Client(base_url=self.server.url, trust_env=False, verify=False) as client:
             while time.monotonic() < deadline:
                 with contextlib.suppress(httpx.TransportError):
                     if client.get("/readyz").status_code == 200:
                         return
                 time.sleep(POLL_SECONDS)
-        raise AssertionError(f"the node did not become ready after a kill: {self._server.output()[-4_000:]}")
+        raise AssertionError(f"the node did not become ready after a kill: {self.server.output()[-4_000:]}")
 
     def kill(self) -> None:
         """SIGKILL; returns when the node is gone. Fails if it had ended by itself."""
-        assert self._ask({}) == str(-signal.SIGKILL), f"the node ended by itself: {self._server.output()[-4_000:]}"
+        assert self._ask({}) == str(-signal.SIGKILL), f"the node ended by itself: {self.server.output()[-4_000:]}"
 
     def __enter__(self) -> Self:
         return self

@@ -117,7 +117,8 @@ class Stream:
                 continue
             item.document, item.version = after, item.version + 1
             for change in changes:
-                item.trail.setdefault(change["path"], []).append({"offset": offset, "version": item.version, **change})
+                version = item.version if name == named else None
+                item.trail.setdefault(change["path"], []).append({"offset": offset, "version": version, **change})
             yield from (change if name == named else {"item": name, **change} for change in changes)
         if said["type"] == "HolderForgotten":
             # What stood before is shown no more, not even where it went.

@@ -43,7 +43,7 @@ class Publisher:
     _busy: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self._busy = self.holders[:: max(1, len(self.holders) // 20)]
+        self._busy = self.holders[:: min(100, max(1, len(self.holders) // 2))]
 
     def event_id(self) -> str:
         return str(UUID(bytes=self.chance.getrandbits(128).to_bytes(16)))
