@@ -6,8 +6,9 @@ from pathlib import Path
 from typing import Final
 
 from schemas.record import NewRecord
-from services.bootstrap import TOPIC_PREFIX, lock_data
+from services.bootstrap import lock_data
 from services.log.kafka_log import KafkaEventLog
+from services.log.kafka_topic import ledger_topic
 from services.log.port import EventLog, Stored
 from services.log.sqlite_log import SqliteEventLog
 
@@ -29,7 +30,7 @@ def write_to_file(data: Path, records: Sequence[NewRecord], clock: Callable[[], 
 
 def write_to_topic(servers: str, environment: str, records: Sequence[NewRecord]) -> list[Stored]:
     """Append to an environment's topic, whatever its nodes do meanwhile."""
-    return asyncio.run(_append(KafkaEventLog(servers, TOPIC_PREFIX + environment), records))
+    return asyncio.run(_append(KafkaEventLog(servers, ledger_topic(environment)), records))
 
 
 async def _append(log: EventLog, records: Sequence[NewRecord]) -> list[Stored]:
