@@ -16,7 +16,7 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> Results:
     printed: Results = {}
     for page in dict.fromkeys(block.page for block in BLOCKS):
         root = make_root(tmp_path_factory.mktemp("page"))
-        with ServerProcess(root / "data") as server:
+        with ServerProcess(root / "data", environment={"PREFLEDGER_DECISION_LOG": "1"}) as server:
             variables = {"PREFLEDGER_URL": server.url, "PREFLEDGER_KEY": server.admin_key}
             printed |= run_blocks([block for block in BLOCKS if block.page == page], root, variables)
     return printed
