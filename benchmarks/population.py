@@ -10,7 +10,7 @@ from domain.holder import DEFAULT_SET, ENVIRONMENT, Holder, tenant, user
 from domain.json_value import JsonValue
 from domain.preference_set import parse_preference_patch, parse_preference_set
 from projections.checkpoint import Checkpoint
-from projections.projector import apply_batch
+from projections.folding import apply_batch
 from projections.views_file import open_writer, path_of, point_to
 from schemas.codec import Draft, encode
 from schemas.record import LogRecord, NewRecord

@@ -14,7 +14,8 @@ from benchmarks.population import Maker
 from projections.batch_state import Writes
 from projections.checkpoint import Checkpoint
 from projections.fold_batch import fold_batch
-from projections.projector import BATCH_LIMIT, apply_batch, decode_batch
+from projections.folding import apply_batch, decode_batch
+from projections.projector import BATCH_LIMIT
 from projections.views_file import open_writer
 from projections.views_store import load_batch, write_batch
 from schemas.codec import HEADER_LENGTH

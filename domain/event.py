@@ -22,6 +22,11 @@ def set_item(set_id: SetId) -> str:
     return f"set:{set_id}"
 
 
+def parked_item(offset: int) -> str:
+    """The item of the environment's stream that keeps what became of a parked record."""
+    return f"parked:{offset}"
+
+
 def is_set_item(item: str) -> bool:
     """Whether the item keeps a preference set."""
     return item.startswith("set:")
@@ -305,5 +310,9 @@ def item_of(body: Body) -> str | None:
             return f"signing_key:{body.key_id}"
         case BulkRequested() | BulkFinished():
             return f"bulk:{body.bulk_id}"
+        case ParkedReplayed() | ParkedDiscarded():
+            return parked_item(body.offset)
+        case RecordSkipped():
+            return f"skipped:{body.offset}"
         case _:
             return None

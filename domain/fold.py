@@ -7,6 +7,7 @@ from base64 import b64encode
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from uuid import UUID
 
 from domain.document import Leaves, merged
 from domain.event import (
@@ -21,10 +22,13 @@ from domain.event import (
     Event,
     HolderDescribed,
     HolderForgotten,
+    ParkedDiscarded,
+    ParkedReplayed,
     PolicySet,
     PreferenceSetDeleted,
     PreferenceSetMerged,
     PreferenceSetReplaced,
+    RecordSkipped,
     SetsAdopted,
     SigningKeyAdded,
     SigningKeyRemoved,
@@ -82,6 +86,9 @@ def judge(
     version: int,
 ) -> Verdict:
     """Whether an event counts. `version` is the present one of the item that the event touches."""
+    if isinstance(event.body, RecordSkipped) and may_speak(event):
+        # It is about the log: nodes obey it before they have folded what stands between, so nothing there may matter.
+        return APPLIED
     if remembered is not None and still_remembered(remembered, recorded_at_milliseconds):
         if remembered.fingerprint == event.fingerprint:
             return Verdict(Outcome.DUPLICATE)
@@ -166,6 +173,12 @@ def _fold_one(body: Body, before: Leaves) -> Leaves:
             return {"/operation": body.operation, "/set": str(body.set_id), "/requested": len(body.holders)}
         case BulkFinished():
             return {**before, "/finished": True, "/succeeded": body.succeeded, "/failed": body.failed}
+        case ParkedReplayed():
+            return {"/state": "replayed", "/event_id": str(UUID(bytes=body.event_id)), "/superseded": [*body.superseded]}
+        case ParkedDiscarded():
+            return {"/state": "discarded", "/reason": body.reason}
+        case RecordSkipped():
+            return {"/reason": body.reason}
         case _:
             return before
 

@@ -7,7 +7,16 @@ from typing import Any
 import msgspec
 
 from domain.document import MISSING, Change, Leaves, changes_between
-from domain.event import Event, HolderForgotten, LedgerOpened, LedgerSealed, is_set_item, type_of
+from domain.event import (
+    Body,
+    Event,
+    HolderForgotten,
+    LedgerOpened,
+    LedgerSealed,
+    RecordSkipped,
+    is_set_item,
+    type_of,
+)
 from domain.fold import EVENT_ID_REUSED, FOLD_VERSION, Outcome, Remembered, Verdict, fold, judge, touches_every_item
 from domain.holder import HolderKind
 from domain.opt_out import is_opt_out
@@ -25,6 +34,7 @@ from projections.batch_state import (
 from projections.checkpoint import Checkpoint
 from projections.choices import rule_number
 from projections.position import encode_position, record_hash
+from projections.skips import is_before
 from projections.stored_item import EMPTY, EventReference, StoredItem, after_event, encode_item, event_reference
 from schemas.record import LogRecord
 
@@ -117,9 +127,8 @@ class _BatchFold:
             sealed=self.sealed,
             version=row.version if row is not None else 0,
         )
-        if verdict.outcome is Outcome.APPLIED and isinstance(event.body, LedgerOpened) and self.next_offset > 1:
-            return Verdict(Outcome.REJECTED, "ledger-already-open")
-        return verdict
+        why = _misplaced(event.body, self.next_offset - 1) if verdict.outcome is Outcome.APPLIED else None
+        return verdict if why is None else Verdict(Outcome.REJECTED, why)
 
     def _apply(self, offset: int, event: Event, holder: HolderRow) -> tuple[list[dict[str, Any]], int | None]:
         if isinstance(event.body, LedgerSealed):
@@ -278,6 +287,16 @@ def _checkpoint_of_first(first: Decoded) -> Checkpoint:
         "the log's first record does not open a ledger, so this is no preference ledger; "
         "point the node at the right log, or make a new one with `prefledger init`"
     )
+
+
+def _misplaced(body: Body, offset: int) -> str | None:
+    """Why a record at this offset can't say this, in one word."""
+    match body:
+        case LedgerOpened() if offset > 0:
+            return "ledger-already-open"
+        case RecordSkipped() if not is_before(body.offset, offset):
+            return "takes-nothing-out"
+    return None
 
 
 def _stored_after(stored: StoredItem, leaves: Leaves, changes: Sequence[Change], reference: EventReference) -> StoredItem:

@@ -1,31 +1,30 @@
 """The projector: follows the log and keeps the views. The only writer of a views file."""
 
 import asyncio
-import gc
 import logging
 import sqlite3
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Protocol, TypeVar, TypeVarTuple, Unpack
+from typing import TypeVar, TypeVarTuple, Unpack
 
-from projections.batch_state import Decoded, Parked
 from projections.checkpoint import Checkpoint
-from projections.fold_batch import LogDisagrees, fold_batch
-from projections.observer import FoldedBatch, Observer
+from projections.fold_batch import LogDisagrees
+from projections.folding import Halted, SkipFound, UnknownRecord, apply_records
+from projections.observer import Observer
 from projections.position import record_hash
 from projections.position_watcher import PositionWatcher
-from projections.views_store import CheckpointMoved, load_batch, read_checkpoint, tidy_up, write_batch
-from schemas.codec import Undecodable, UnknownSchema, decode
+from projections.record_source import RecordSource, Unreachable
+from projections.skips import NOTHING_SKIPPED, Outdated, SkipSet, find_skips, look_ahead, skipped_so_far
+from projections.views_store import CheckpointMoved, read_checkpoint, tidy_up
 from schemas.record import LogRecord
 
 BATCH_LIMIT = 10_000
 """Records a transaction while catching up. Larger ones gain little and hold more in memory."""
 LIVE_BATCH_LIMIT = 1_000
-LARGE_BATCH = 500
 WAIT_SECONDS = 0.5
 PACE_SECONDS = 0.004
 """Between the starts of two live batches: many small transactions would take their time from the questions."""
@@ -39,26 +38,12 @@ Arguments = TypeVarTuple("Arguments")
 Result = TypeVar("Result")
 
 
-EXPECTED = (LogDisagrees, UnknownSchema, CheckpointMoved)
+EXPECTED = (LogDisagrees, UnknownRecord, SkipFound, CheckpointMoved)
 """What stops a projector by design: told in a sentence, without a traceback."""
 
 
 class _Stopping(Exception):
     """The file is let go of, so nothing more is done with it."""
-
-
-class Unreachable(Exception):
-    """What a record source raises for trouble that passes: the projector waits and tries again."""
-
-
-class RecordSource(Protocol):
-    """Where records come from: the part of an event log that a projector uses."""
-
-    async def read(self, offset: int, *, limit: int, wait_seconds: float) -> list[LogRecord]:
-        """Up to `limit` records from `offset` on; empty when none came in time."""
-
-    async def end(self, *, timeout_seconds: float) -> int:
-        """The offset that the next record will get."""
 
 
 class State(StrEnum):
@@ -85,65 +70,6 @@ class Progress:
     trouble: str | None = None
 
 
-def decode_record(record: LogRecord) -> Decoded:
-    """A record's event, or why it is parked. Raises UnknownSchema."""
-    try:
-        return Decoded(record, decode(record.value))
-    except Undecodable as error:
-        return Decoded(record, Parked("undecodable", str(error)))
-
-
-def decode_batch(records: Sequence[LogRecord]) -> tuple[list[Decoded], UnknownSchema | None]:
-    """The records up to the first that this release can't read, and why it can't."""
-    decoded: list[Decoded] = []
-    for record in records:
-        try:
-            decoded.append(decode_record(record))
-        except UnknownSchema as error:
-            return decoded, error
-    return decoded, None
-
-
-def apply_batch(
-    connection: sqlite3.Connection,
-    checkpoint: Checkpoint | None,
-    records: Sequence[LogRecord],
-    batch: FoldedBatch | None = None,
-) -> tuple[Checkpoint | None, UnknownSchema | None]:
-    """Fold records into the views in one transaction. Returns the new checkpoint, and what stopped it early.
-
-    `batch` takes in what became of them.
-    """
-    with collector_paused(len(records)):
-        decoded, unknown = decode_batch(records)
-        if decoded:
-            state = load_batch(connection, decoded, checkpoint)
-            state.notes_opt_outs = batch is not None and batch.notes_opt_outs
-            writes = fold_batch(state, decoded)
-            started_seconds = time.perf_counter()
-            write_batch(connection, writes)
-            if batch is not None:
-                batch.note(writes, time.perf_counter() - started_seconds)
-            checkpoint = writes.checkpoint
-        return checkpoint, unknown
-
-
-@contextmanager
-def collector_paused(records: int) -> Iterator[None]:
-    """No garbage collection during a large batch: its many objects hold no cycles and all go at its end.
-
-    Collecting among them would take as long as folding them does.
-    """
-    if records < LARGE_BATCH or not gc.isenabled():
-        yield
-        return
-    gc.disable()
-    try:
-        yield
-    finally:
-        gc.enable()
-
-
 class Projector:
     """One log into one views file. `run` returns when it was stopped or can't go on; `progress` says which."""
 
@@ -156,13 +82,15 @@ class Projector:
         monotonic: Callable[[], float] = time.monotonic,
         accept: Callable[[Checkpoint], None] = lambda _: None,
         moved: Callable[[], None] = lambda: None,
+        outdated: Callable[[SkipSet], None] | None = None,
         progress: Progress | None = None,
         observer: Observer | None = None,
     ) -> None:
         """`accept` is shown the ledger's identity before anything is served; what it raises stops the projector.
 
-        `moved` is called, on the event loop, whenever the views say something new. `progress` is that of a projector
-        that this one goes on for: a node that was live stays so.
+        `moved` is called, on the event loop, whenever the views say something new. `outdated` is called when `run` ends
+        because they must be made anew, with what is taken out now. `progress` is that of a projector that this one goes
+        on for: a node that was live stays so.
         """
         self._source = source
         self._connection = connection
@@ -171,6 +99,8 @@ class Projector:
         self._accept = accept
         self._on_move = moved
         self._observer = observer
+        self._on_outdated = outdated
+        self._skips = NOTHING_SKIPPED
         self._untidy = True  # What the last run wrote may still lie in the write-ahead log.
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="projector")
         self._stopping = asyncio.Event()
@@ -179,18 +109,32 @@ class Projector:
 
     async def run(self) -> None:
         """Follow the log until `stop`."""
+        outdated: Outdated | None = None
         try:
             await self._start()
             while not self._stopping.is_set():
                 await self._step()
         except _Stopping:
             pass
+        except Outdated as error:
+            outdated = error
         except Exception as error:
             # Whatever it is (a full disk, a bug, another ledger), going on could only make wrong views.
             self.progress.trouble = str(error) or type(error).__name__
             log.error("the projector stopped: %s", self.progress.trouble, exc_info=not isinstance(error, EXPECTED))
         finally:
             self.progress.state = State.STOPPED
+        if outdated is not None:
+            self._hand_over(outdated)
+
+    def _hand_over(self, outdated: Outdated) -> None:
+        """What these views say still answers questions, ever staler, until others are made."""
+        log.warning("the projector stopped: %s", outdated)
+        if self._on_outdated is None:
+            self.progress.trouble = str(outdated)
+        else:
+            self.progress.state = State.CATCHING_UP
+            self._on_outdated(outdated.skips)
 
     async def stop(self, timeout_seconds: float) -> None:
         """Finish the batch at hand, then let go of the file."""
@@ -203,6 +147,7 @@ class Projector:
 
     async def _start(self) -> None:
         checkpoint = await self._in_thread(read_checkpoint, self._connection)
+        self._skips = await self._in_thread(skipped_so_far, self._connection)
         if checkpoint is not None:
             self._accept(checkpoint)
             await self._check_last_record(checkpoint)
@@ -246,28 +191,40 @@ class Projector:
         try:
             await self._ask_for_end()
             records = await self._source.read(self._next_offset, limit=limit, wait_seconds=WAIT_SECONDS)
+            self.progress.trouble = None
+            if records:
+                await self._pace()
+                self._untidy = True
+                await self._apply(records)
+            elif self._untidy:
+                await self._tidy_up()
         except Unreachable as error:
             await self._wait_out(error)
-            return
-        self.progress.trouble = None
-        if records:
-            await self._pace()
-            await self._apply(records)
-            self._untidy = True
-        elif self._untidy:
-            await self._tidy_up()
 
     async def _apply(self, records: Sequence[LogRecord]) -> None:
         before = self.progress.checkpoint
         batch = self._observer.begin(records) if self._observer is not None else None
-        checkpoint, unknown = await self._in_thread(apply_batch, self._connection, before, records, batch)
+        checkpoint, halted = await self._in_thread(apply_records, self._connection, before, records, self._skips, batch)
         if before is None and checkpoint is not None:
             self._accept(checkpoint)
         await self._moved(checkpoint)
         if self._observer is not None and batch is not None:
             self._observer.folded(batch)
-        if unknown is not None:
-            raise unknown
+        if halted is not None:
+            await self._look_ahead(halted)
+
+    async def _look_ahead(self, halted: Halted) -> None:
+        """Go on past a record that an operator took out. Raises Outdated, what halted the folding, Unreachable."""
+        # It may take a while, in which nothing that is written would be folded.
+        self.progress.state = State.CATCHING_UP
+        end = await self._source.end(timeout_seconds=BOUNDS_TIMEOUT_SECONDS)
+        found = await find_skips(self._read_ahead, end)
+        self._skips = look_ahead(found, self._skips, self._next_offset, halted)
+
+    async def _read_ahead(self, offset: int, *, limit: int, wait_seconds: float) -> list[LogRecord]:
+        if self._stopping.is_set():
+            raise _Stopping
+        return await self._source.read(offset, limit=limit, wait_seconds=wait_seconds)
 
     async def _ask_for_end(self) -> None:
         """Ask now and then where the log ends: to know how far behind this node is, and since when.

@@ -60,6 +60,7 @@ CREATE TABLE history (
 );
 CREATE INDEX history_of_holder ON history (holder_id, offset);
 CREATE INDEX history_of_event ON history (event_id);
+CREATE INDEX history_parked ON history (offset, why) WHERE outcome = 'parked';
 CREATE TABLE snapshots (
     holder_id INTEGER NOT NULL,
     item TEXT NOT NULL,

@@ -31,6 +31,7 @@ from services.opt_out_clock.clock import OptOutClock
 from services.publisher import Publisher
 from services.readiness import Readiness
 from services.rebuilder import Rebuilder
+from services.remaker import Remaker
 from services.replay import JobSlot
 from services.replayer import Replayer
 from services.secrets import SecretMismatch, Secrets
@@ -64,8 +65,9 @@ class Ledger:
         self.readiness = Readiness(self._present_progress, settings.lag_records_max)
         self.opt_out_clock = OptOutClock(folder, self.readiness.is_answering)
         observer = LedgerObserver(self.readiness.is_answering, self.counts, self.opt_out_clock)
-        self.views = Views(folder, LogSource(event_log), self._accept, observer)
+        self.views = Views(folder, LogSource(event_log), self._accept, lambda skips: self.remaker.start(skips), observer)
         slot = JobSlot()
+        self.remaker = Remaker(self.views, LogSource(event_log), slot)
         self.rebuilder = Rebuilder(self.views, LogSource(event_log), slot)
         self.verifier = Verifier(self.views, LogSource(event_log), slot)
         self.replayer = Replayer(environment, self.views, LogSource(event_log), slot)
@@ -130,7 +132,7 @@ class Ledger:
             with suppress(asyncio.CancelledError):
                 await self._task
         async with AsyncExitStack() as last_first:
-            jobs = (self.verifier.cancel, self.rebuilder.cancel, self.replayer.cancel)
+            jobs = (self.verifier.cancel, self.rebuilder.cancel, self.replayer.cancel, self.remaker.stop)
             stores = (self.decisions.stop, self.log.stop, self.opt_out_clock.stop)
             for stop in (*stores, self.views.stop, *jobs, self.bulk.stop):
                 last_first.push_async_callback(stop)

@@ -7,7 +7,7 @@ from contextlib import suppress
 from typing import Any
 
 from projections.digest import ViewsDigest, views_digest
-from projections.projector import RecordSource
+from projections.record_source import RecordSource
 from projections.views_file import open_reader, path_of, remove
 from projections.views_store import read_checkpoint
 from services.replay import RUNNING, JobSlot, Phase, Replay

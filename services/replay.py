@@ -12,7 +12,10 @@ from types import TracebackType
 from typing import Self, TypeVar, TypeVarTuple, Unpack
 
 from projections.checkpoint import Checkpoint
-from projections.projector import BATCH_LIMIT, RecordSource, apply_batch
+from projections.folding import Halted, apply_records
+from projections.projector import BATCH_LIMIT, BOUNDS_TIMEOUT_SECONDS
+from projections.record_source import RecordSource
+from projections.skips import NOTHING_SKIPPED, Outdated, SkipSet, find_skips, look_ahead
 from projections.views_file import open_writer
 from schemas.record import LogRecord
 from services.errors import ServiceError
@@ -66,15 +69,27 @@ class JobSlot:
         """This job is under way until its task is done. For use right after `check_free`."""
         self._name, self._task = name, task
 
+    async def wait_for_turn(self, name: str) -> None:
+        """Wait until nothing else is under way; then this task is."""
+        while self._task is not None and not self._task.done():
+            await asyncio.wait({self._task})
+        self._name, self._task = name, asyncio.current_task()
+
 
 class Replay:
     """A views file in the making, the thread that owns it, and how far it has come."""
 
-    def __init__(self, path: Path, source: RecordSource, note: Callable[[int, int], None]) -> None:
-        """`note` hears the records folded so far, and how many there are to be."""
+    def __init__(
+        self, path: Path, source: RecordSource, note: Callable[[int, int], None], skips: SkipSet = NOTHING_SKIPPED
+    ) -> None:
+        """`note` hears the records folded so far, and how many there are to be.
+
+        `skips` is what is taken out by records beyond those to be folded; what they take out themselves is found.
+        """
         self._path = path
         self._source = source
         self._note = note
+        self._skips = skips
         self._checkpoint: Checkpoint | None = None
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="replay")
         self.connection: sqlite3.Connection
@@ -128,13 +143,37 @@ class Replay:
                 raise ReplayFailed(f"the log gave no record {self.folded} within {READ_WAIT_SECONDS:.0f} seconds")
             records = _recorded_by(read, until_milliseconds)
             if records:
-                self._checkpoint, unknown = await self.in_thread(apply_batch, self.connection, self._checkpoint, records)
-                if unknown is not None:
-                    raise unknown
+                self._checkpoint, halted = await self.in_thread(
+                    apply_records, self.connection, self._checkpoint, records, self._skips
+                )
                 self._note(self.folded, target)
+                if halted is not None:
+                    await self._look_ahead(halted)
+                    continue
             if len(records) < len(read):
                 return True
         return False
+
+    async def _look_ahead(self, halted: Halted) -> None:
+        """Go on past a record that an operator took out; from the beginning, where it was counted already."""
+        found = await taken_out(self._source)
+        try:
+            self._skips = look_ahead(found, self._skips, self.folded, halted)
+        except Outdated:
+            self._skips, self._checkpoint = found, None
+            self.connection = await self.in_thread(_opened_anew, self._path, self.connection)
+
+
+async def taken_out(source: RecordSource) -> SkipSet:
+    """What operators took out of the log as it is now. Reads all of it. Raises Unreachable."""
+    return await find_skips(source.read, await source.end(timeout_seconds=BOUNDS_TIMEOUT_SECONDS))
+
+
+def _opened_anew(path: Path, connection: sqlite3.Connection) -> sqlite3.Connection:
+    connection.close()
+    for suffix in ("", "-wal", "-shm"):
+        Path(f"{path}{suffix}").unlink(missing_ok=True)
+    return open_writer(path)
 
 
 def _recorded_by(records: Sequence[LogRecord], until_milliseconds: int | None) -> Sequence[LogRecord]:

@@ -7,7 +7,7 @@ from functools import partial
 from projections.fold_batch import LogDisagrees
 from projections.history import offset_at
 from projections.position import encode_position, instant_text, is_instant, parse_instant, parse_position, record_hash
-from projections.projector import RecordSource, Unreachable
+from projections.record_source import RecordSource, Unreachable
 from schemas.record import LogRecord
 from services.errors import NotReady, OtherLedger, PositionNotReached, Unprocessable
 from services.views import Views

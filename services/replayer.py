@@ -15,11 +15,11 @@ import msgspec
 
 from projections.digest import views_digest
 from projections.position import instant_text, parse_position
-from projections.projector import RecordSource
+from projections.record_source import RecordSource
 from projections.views_file import open_reader, path_of, remove
 from projections.whole_state import counts, environment_documents, forgotten_after, page_of_holders
 from services.errors import ServiceError
-from services.replay import RUNNING, JobSlot, Phase, Replay
+from services.replay import RUNNING, JobSlot, Phase, Replay, taken_out
 from services.replay_target import Target, target_of
 from services.settled import is_settled
 from services.version import VERSION
@@ -182,7 +182,9 @@ class Replayer:
 
     async def _guarded(self, target: Target) -> None:
         try:
-            async with Replay(self._path, self._source, self._note) as replay:
+            # As on every node now: what was taken out since is parked at any moment of the past.
+            skips = await taken_out(self._source)
+            async with Replay(self._path, self._source, self._note, skips) as replay:
                 met_later = await replay.fold_to(target.end, target.instant_milliseconds)
                 self._total = self._folded
                 self._phase = Phase.DIGESTING

@@ -1,7 +1,7 @@
 """An event log as the projector reads it."""
 
 from projections.fold_batch import LogDisagrees
-from projections.projector import Unreachable
+from projections.record_source import Unreachable
 from schemas.record import LogRecord
 from services.log.port import EventLog, LogUnavailable, LogUnfit
 

@@ -9,7 +9,7 @@ from typing import Any
 from projections.comparison import Difference, Stopped, first_difference
 from projections.history import position_and_time_at
 from projections.position import instant_text
-from projections.projector import RecordSource
+from projections.record_source import RecordSource
 from projections.views_file import open_reader, path_of, remove
 from projections.views_store import read_checkpoint
 from services.replay import RUNNING, JobSlot, Phase, Replay

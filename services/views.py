@@ -10,7 +10,9 @@ from pathlib import Path
 from projections.checkpoint import Checkpoint
 from projections.observer import Observer
 from projections.position_watcher import PositionWatcher
-from projections.projector import Progress, Projector, RecordSource
+from projections.projector import Progress, Projector
+from projections.record_source import RecordSource
+from projections.skips import SkipSet
 from projections.views_file import current_number, is_current, open_writer, path_of, point_to, remove, remove_others
 from projections.views_reader import ViewsReader
 
@@ -27,16 +29,19 @@ class Views:
         folder: Path,
         source: RecordSource,
         accept: Callable[[Checkpoint], None],
+        outdated: Callable[[SkipSet], None] | None = None,
         observer: Observer | None = None,
     ) -> None:
+        """`accept`, `outdated` and `observer` are the projector's."""
         self.folder = folder
         self._source = source
         self._accept = accept
+        self._outdated = outdated
         self._observer = observer
         self._task: asyncio.Task[None] | None = None
         self.watcher = PositionWatcher()
         self.number = self._choose()
-        self.projector = self._projector()
+        self.projector = self._new_projector()
         self.progress: Progress = self.projector.progress
         """How the projector is doing. One that only stands still for a moment counts as it did before."""
 
@@ -70,13 +75,13 @@ class Views:
             await self._stop_projector()
             yield
         finally:
-            self.projector = self._projector(before)
+            self.projector = self._new_projector(before)
             self.start()
 
     async def replace(self, number: int) -> None:
         """Serve another file from now on, and delete the one that served. Reads under way finish on the old one.
 
-        For use while paused, with a file that has come exactly as far as the one that serves.
+        For use while paused, with a file that has come at least as far as the one that serves.
         """
         old_number, old_reader = self.number, self.reader
         point_to(self.folder, number)
@@ -85,7 +90,7 @@ class Views:
         await asyncio.get_running_loop().run_in_executor(None, old_reader.close)
         remove(self.folder, old_number)
 
-    def _projector(self, progress: Progress | None = None) -> Projector:
+    def _new_projector(self, progress: Progress | None = None) -> Projector:
         """One for the file that serves, which goes on where the one with this progress stood."""
         return Projector(
             self._source,
@@ -93,6 +98,7 @@ class Views:
             self.watcher,
             accept=self._accept,
             moved=self._moved,
+            outdated=self._outdated,
             progress=progress,
             observer=self._observer,
         )

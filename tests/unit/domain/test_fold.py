@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
+from uuid import UUID
 
 import pytest
 from hypothesis import example, given
@@ -126,6 +127,17 @@ def test_what_counts_is_asked_in_one_order(
         assert verdict == APPLIED
 
 
+@pytest.mark.parametrize("sealed", [False, True])
+@pytest.mark.parametrize("remembered", [None, SAME, OTHER])
+def test_a_record_is_taken_out_whatever_stands_between(remembered: Remembered | None, sealed: bool) -> None:
+    """A node that can't fold that record obeys without knowing any of this, so no other node may ask for it either."""
+    event = event_of(RecordSkipped(1, "why"), ENVIRONMENT, expected_version=2)
+    assert judge(event, recorded_at_milliseconds=NOW, remembered=remembered, sealed=sealed, version=3) == APPLIED
+    by_a_user = event_of(RecordSkipped(1, "why"), ANN)
+    verdict = judge(by_a_user, recorded_at_milliseconds=NOW, remembered=None, sealed=False, version=0)
+    assert verdict == Verdict(Outcome.PARKED, "not-this-holders-to-say")
+
+
 def test_no_expected_version_fits_any_and_zero_is_a_version() -> None:
     def outcome(expected: int | None, version: int) -> Outcome:
         event = event_of(expected_version=expected)
@@ -198,9 +210,13 @@ DOES: list[tuple[Body, dict[str, Leaves], dict[str, Leaves]]] = [
         {"bulk:b": {"/requested": 3}},
         {"bulk:b": {"/requested": 3, "/finished": True, "/succeeded": 2, "/failed": 1}},
     ),
-    (ParkedReplayed(1, bytes(16), ()), STORED, {}),
-    (ParkedDiscarded(1, "why"), STORED, {}),
-    (RecordSkipped(1, "why"), STORED, {}),
+    (
+        ParkedReplayed(1, bytes(15) + b"e", ("/a", "/b")),
+        {},
+        {"parked:1": {"/state": "replayed", "/event_id": f"{UUID(int=0x65)}", "/superseded": ["/a", "/b"]}},
+    ),
+    (ParkedDiscarded(1, "why"), {}, {"parked:1": {"/state": "discarded", "/reason": "why"}}),
+    (RecordSkipped(1, "why"), {}, {"skipped:1": {"/reason": "why"}}),
     (LedgerOpened("id", 1, 0, b""), {}, {}),
     (LedgerSealed("why"), {}, {}),
 ]

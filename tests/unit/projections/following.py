@@ -7,7 +7,9 @@ from pathlib import Path
 
 from projections.checkpoint import Checkpoint
 from projections.position_watcher import PositionWatcher
-from projections.projector import Progress, Projector, RecordSource, State, Unreachable
+from projections.projector import Progress, Projector, State
+from projections.record_source import RecordSource, Unreachable
+from projections.skips import SkipSet
 from projections.views_file import open_writer
 from schemas.record import LogRecord, NewRecord
 from services.log.port import Stored
@@ -114,11 +116,14 @@ async def following(
     monotonic: Callable[[], float] = lambda: 0.0,
     accept: Callable[[Checkpoint], None] = lambda _: None,
     watcher: PositionWatcher | None = None,
+    outdated: Callable[[SkipSet], None] | None = None,
     progress: Progress | None = None,
 ) -> AsyncIterator[Following]:
     watcher = watcher if watcher is not None else PositionWatcher()
     connection = open_writer(views)
-    projector = Projector(source, connection, watcher, monotonic=monotonic, accept=accept, progress=progress)
+    projector = Projector(
+        source, connection, watcher, monotonic=monotonic, accept=accept, outdated=outdated, progress=progress
+    )
     follower = Following(projector, watcher)
     try:
         yield follower

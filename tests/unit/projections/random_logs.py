@@ -17,6 +17,7 @@ from domain.event import (
     HolderForgotten,
     LedgerOpened,
     LedgerSealed,
+    ParkedDiscarded,
     PolicySet,
     PreferenceSetDeleted,
     PreferenceSetMerged,
@@ -134,7 +135,7 @@ ENVIRONMENT_BODIES: st.SearchStrategy[Body] = st.sampled_from(
         PolicySet(parse_policy({"decide": "most_specific_wins", "own_default_in_tenant": "never"})),
         ApiKeyIssued("k1", "a key", "secret", ("read",), b"hash", b"sealed"),
         ApiKeyRevoked("k1"),
-        RecordSkipped(1, "why not"),
+        ParkedDiscarded(1, "why not"),
     ]
 )
 SAYINGS = st.builds(
@@ -151,7 +152,8 @@ AGAIN = st.builds(Again, st.integers(0, 6) | st.just(110))
 OPENED_AGAIN = st.just(Saying(ENVIRONMENT, LedgerOpened(LEDGER_ID, 1, 5, b"check")))
 MISPLACED = st.builds(Saying, st.sampled_from(HOLDERS[:3]), ENVIRONMENT_BODIES)
 REUSED = st.builds(Saying, st.just(ANN), SET_BODIES, repeats=st.integers(0, 2))
-LINES: st.SearchStrategy[Line] = st.one_of(*[SAYINGS] * 7, AGAIN, AGAIN, NOISE, OPENED_AGAIN, MISPLACED, REUSED)
+TAKEN_OUT = st.builds(Saying, st.just(ENVIRONMENT), st.builds(RecordSkipped, st.integers(0, 30), st.just("why not")))
+LINES: st.SearchStrategy[Line] = st.one_of(*[SAYINGS] * 7, AGAIN, AGAIN, NOISE, OPENED_AGAIN, MISPLACED, REUSED, TAKEN_OUT)
 SEAL = st.just(Saying(ENVIRONMENT, LedgerSealed("moved on")))
 
 

@@ -10,7 +10,8 @@ from domain.holder import DEFAULT_SET, ENVIRONMENT, Holder, SetId
 from domain.json_value import JsonValue
 from domain.preference_set import parse_preference_patch
 from projections.checkpoint import Checkpoint
-from projections.projector import apply_batch
+from projections.folding import apply_batch
+from projections.skips import in_force, said_by
 from projections.views_file import open_writer
 from projections.views_store import read_checkpoint
 from schemas.codec import Draft, encode
@@ -87,14 +88,18 @@ def folded(path: Path, records: Sequence[LogRecord], cuts: Iterable[int] = ()) -
 
 
 def fold_on(connection: sqlite3.Connection, records: Sequence[LogRecord], cuts: Iterable[int] = ()) -> Checkpoint | None:
-    """Fold those of the records that the file has not seen yet, in batches that end at the cuts."""
+    """Fold those of the records that the file has not seen yet, in batches that end at the cuts.
+
+    What the whole log takes out is known from the start, as to a node that comes to the same in the end.
+    """
+    skips = in_force(said_by(records))
     checkpoint = read_checkpoint(connection)
     start = checkpoint.next_offset if checkpoint is not None else 0
     ends = sorted({cut for cut in cuts if start < cut < len(records)} | {len(records)})
     for end in ends:
         if start < end:
-            checkpoint, unknown = apply_batch(connection, checkpoint, records[start:end])
-            assert unknown is None, unknown
+            checkpoint, halted = apply_batch(connection, checkpoint, records[start:end], skips)
+            assert halted is None, halted
             start = end
     return checkpoint
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from domain.holder import user
 from projections.digest import views_digest
 from projections.fold_batch import fold_batch
-from projections.projector import apply_batch, decode_batch
+from projections.folding import apply_batch, decode_batch
 from projections.views_store import CheckpointMoved, load_batch, read_checkpoint, write_batch
 from schemas.record import LogRecord
 from tests.unit.projections.random_logs import LOGS, RandomLog
@@ -128,5 +128,7 @@ def test_the_random_logs_hold_what_they_are_meant_to_hold() -> None:
         ("parked", "undecodable"),
         ("parked", "invalid"),
         ("parked", "not-this-holders-to-say"),
+        ("parked", "skipped"),
+        ("rejected", "takes-nothing-out"),
     }
     assert snapshots > 20

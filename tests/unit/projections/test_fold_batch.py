@@ -21,7 +21,7 @@ from domain.event import (
 from domain.holder import ENVIRONMENT, Holder, user
 from projections.digest import views_digest
 from projections.fold_batch import LogDisagrees
-from projections.projector import apply_batch
+from projections.folding import apply_batch
 from projections.state import PresentState
 from projections.views_store import read_checkpoint
 from schemas.record import LogRecord

@@ -11,9 +11,9 @@ import pytest
 
 from domain.event import HolderForgotten
 from domain.holder import Holder, user
+from projections.folding import apply_batch
 from projections.history import HistoryQuery, event_by_id, feed, offset_at, page
 from projections.holders import page_of_choosers
-from projections.projector import apply_batch
 from projections.state import PastState, PresentState
 from projections.views_store import read_checkpoint
 from schemas.record import LogRecord

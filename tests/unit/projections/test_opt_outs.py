@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from domain.holder import user
 from projections.observer import FoldedBatch
 from projections.opt_outs import opt_outs_between
-from projections.projector import apply_batch
+from projections.folding import apply_batch
 from projections.views_file import open_writer
 from tests.unit.projections.random_logs import LOGS, RandomLog
 from tests.unit.projections.records import Records, merge_of

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from projections.digest import ViewsDigest, views_digest
+from projections.folding import decode_record
 from projections.history import HistoryQuery, feed, page
-from projections.projector import decode_record
 from projections.state import PastState, PresentState
 from schemas.codec import UnknownSchema, encode
 from schemas.record import LogRecord
