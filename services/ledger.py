@@ -14,6 +14,7 @@ from domain.json_value import JsonValue
 from projections.checkpoint import Checkpoint
 from projections.fold_batch import LogDisagrees
 from projections.projector import Progress, State
+from projections.skips import SkipSet
 from projections.state import PresentState
 from schemas.codec import Draft, encode
 from schemas.record import NewRecord
@@ -65,7 +66,7 @@ class Ledger:
         self.readiness = Readiness(self._present_progress, settings.lag_records_max)
         self.opt_out_clock = OptOutClock(folder, self.readiness.is_answering)
         observer = LedgerObserver(self.readiness.is_answering, self.counts, self.opt_out_clock)
-        self.views = Views(folder, LogSource(event_log), self._accept, lambda skips: self.remaker.start(skips), observer)
+        self.views = Views(folder, LogSource(event_log), self._accept, self._make_anew, observer)
         slot = JobSlot()
         self.remaker = Remaker(self.views, LogSource(event_log), slot)
         self.rebuilder = Rebuilder(self.views, LogSource(event_log), slot)
@@ -191,6 +192,10 @@ class Ledger:
         except SecretMismatch as error:
             # In the projector's own words: a wrong secret is no bug, and needs no traceback.
             raise LogDisagrees(str(error)) from None
+
+    def _make_anew(self, skips: SkipSet) -> None:
+        self.replayer.remove_outdated()
+        self.remaker.start(skips)
 
     def api_keys(self) -> Mapping[str, ApiKey]:
         """The keys as of the present view; read again whenever the environment's stream has moved."""

@@ -114,6 +114,11 @@ class Replayer:
         if self._manifest is not None and self._manifest["position"] == position:
             self._drop()
 
+    def remove_outdated(self) -> None:
+        """Remove the file of a finished replay: the log has said since what does not count in it."""
+        if self._phase is Phase.DONE:
+            self._drop()
+
     async def environment(self, position: str) -> dict[str, Any]:
         """The catalogue, the keys and the bulk operations. Raises NothingReplayed."""
         self._check_readable(position)

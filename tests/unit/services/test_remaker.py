@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from domain.event import Body, PreferenceSetReplaced, Provenance, RecordSkipped
@@ -11,7 +12,7 @@ from domain.holder import DEFAULT_SET, ENVIRONMENT, Holder, user
 from projections.digest import ViewsDigest, views_digest
 from projections.projector import State
 from projections.skips import skipped_so_far
-from projections.state import PresentState
+from projections.state import PastState, PresentState
 from projections.views_file import path_of
 from schemas.codec import encode
 from schemas.record import LogRecord, NewRecord
@@ -76,10 +77,12 @@ async def until(condition: Callable[[], bool]) -> None:
             await asyncio.sleep(0.01)
 
 
-async def write(ledger: Ledger, enabled: bool) -> None:
+async def write(ledger: Ledger, enabled: bool) -> str:
+    """Zoe's choice; the position of its event."""
     body = PreferenceSetReplaced(DEFAULT_SET, {"/enabled": enabled})
     receipt = await ledger.publisher.publish_one(draft_of(ledger, ZOE, body, Request(Provenance.NOBODY)))
     assert receipt.outcome == "applied"
+    return receipt.position
 
 
 async def append(ledger: Ledger, holder: Holder, body: Body) -> int:
@@ -135,6 +138,31 @@ async def test_live_fresh_and_rebuilt_nodes_come_to_the_same(opened: tuple[Ledge
     assert live_digest(ledger).digest == rebuilt["digest"]
     assert ledger.views.reader.read_now(skipped_so_far) == {2}
     assert [path.name for path in (tmp_path / "test").glob("views-*.sqlite")] == [ledger.views.path.name]
+
+
+async def test_the_past_is_told_without_it_too_by_the_views_and_by_a_replay(opened: tuple[Ledger, HeldLog]) -> None:
+    ledger, _ = opened
+    await write(ledger, enabled=False)
+    position = await write(ledger, enabled=True)
+    assert await replayed(ledger, position) == {"enabled": True}
+    skip = await append(ledger, ENVIRONMENT, RecordSkipped(2, "a test wrote it"))
+    await until(lambda: ledger.views.folded > skip)
+    stream = ledger.secrets.stream_key(ZOE)
+    row = ledger.views.reader.read_now(lambda connection: PastState(connection, 2).item(stream, "set:default"))
+    assert row is not None
+    assert row.stored.leaves == {"/enabled": False}
+    assert await replayed(ledger, position) == {"enabled": False}, "it was kept from before the record was taken out"
+
+
+async def replayed(ledger: Ledger, position: str) -> object:
+    """Zoe's preferences by a replay of the log up to a position."""
+    await ledger.replayer.start(position)
+    await until(lambda: ledger.replayer.progress()["phase"] == "done")
+    pages = [page async for page in ledger.replayer.holders(position)]
+    told = [msgspec.json.decode(line) for page in pages for line in page.splitlines()]
+    (zoe,) = (state for state in told if state["holder"] == "user:zoe")
+    (stored,) = zoe["sets"]
+    return stored["preferences"]
 
 
 async def test_the_old_views_answer_and_nothing_is_written_until_the_new_ones_are_there(
