@@ -7,8 +7,6 @@ from pathlib import Path
 
 import click
 
-from domain.event import LedgerOpened
-from schemas.codec import Undecodable, UnknownSchema, decode
 from services.bootstrap import (
     DataInUse,
     build_embedded_log,
@@ -25,10 +23,10 @@ from services.log.kafka_outcome import unreachable
 from services.log.kafka_settings import connection_settings
 from services.log.kafka_topic import ledger_topic
 from services.log.port import EventLog, LogUnavailable, LogUnfit
+from services.opening import read_opened
 from services.secrets import SecretLost, SecretMismatch, Secrets, embedded_secret
 from services.settings import Settings
 
-READ_SECONDS_MAX = 10.0
 TOPICS_SECONDS_MAX = 30.0
 
 
@@ -98,15 +96,7 @@ async def _make_log(settings: Settings, environment: str) -> tuple[EventLog, str
 
 async def _open(ledger: Ledger, place: str) -> None:
     opened = await ledger.open()
-    records = await ledger.log.read(0, limit=1, wait_seconds=READ_SECONDS_MAX)
-    if not records:
-        raise LogUnavailable(f"{place} did not give out its first record within {READ_SECONDS_MAX:.0f} seconds; try again")
-    try:
-        body = decode(records[0].value).body
-    except (Undecodable, UnknownSchema) as error:
-        raise LogUnfit(f"{place} does not begin as a ledger does: {error}") from None
-    if not isinstance(body, LedgerOpened):
-        raise LogUnfit(f"{place} does not begin as a ledger does: name another environment, or mend the log")
+    body = await read_opened(ledger.log, place)
     ledger.secrets.verify(body.secret_check)
     done = "opened the ledger" if opened else "is open already: the ledger"
     show_text(f"{ledger.environment}: {done} {body.ledger_id} in {place}.")

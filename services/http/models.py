@@ -61,7 +61,7 @@ class Change(Shape):
 class HistoryEntry(Shape):
     """One record of the ledger."""
 
-    event_id: str
+    event_id: str | None = Field(description="Null of a parked record: there is none, or none to be trusted.")
     position: str
     type: str
     holder: str | None

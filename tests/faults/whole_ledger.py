@@ -37,7 +37,7 @@ def feed_of(api: Api) -> list[Json]:
 def tell(api: Api) -> Told:
     """Ask for everything. Nothing may be written meanwhile."""
     feed = feed_of(api)
-    users = sorted({row["holder"] for row in feed if row["holder"].startswith("user:")})
+    users = sorted({row["holder"] for row in feed if (row["holder"] or "").startswith("user:")})
     sets = {user: {name: v for name, v in api.get(set_path(user)).items() if name != "stale_seconds"} for user in users}
     return Told(feed, sets, api.position(), rebuilt_digest(api))
 
