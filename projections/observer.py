@@ -38,7 +38,10 @@ class FoldedBatch:
     transaction_seconds: float = 0.0
 
     def note(self, writes: Writes, transaction_seconds: float) -> None:
-        """Take in what was written, once for each of its transactions. A few dozen nanoseconds a record: a replay of a whole log passes here too."""
+        """Take in what was written, once for each of its transactions.
+
+        A few dozen nanoseconds a record: a replay of a whole log passes here too.
+        """
         self.checkpoint = writes.checkpoint
         self.fates.update(map(_fate_of, writes.history))
         self.opt_outs += writes.opt_outs

@@ -13,8 +13,8 @@ from uuid import UUID
 import pytest
 
 from domain.holder import parse_holder
-from projections.history import feed
 from projections.folding import apply_batch
+from projections.history import feed
 from projections.state import PastState
 from projections.stored_item import source_of
 from projections.views_file import open_writer

@@ -6,9 +6,10 @@ from pathlib import Path
 from hypothesis import given, settings
 
 from domain.holder import user
+from projections.folding import apply_batch
 from projections.observer import FoldedBatch
 from projections.opt_outs import opt_outs_between
-from projections.folding import apply_batch
+from projections.skips import in_force, said_by
 from projections.views_file import open_writer
 from tests.unit.projections.random_logs import LOGS, RandomLog
 from tests.unit.projections.records import Records, merge_of
@@ -21,7 +22,7 @@ def test_history_tells_of_the_same_opt_outs_as_the_fold(log: RandomLog) -> None:
     with tempfile.TemporaryDirectory() as folder:
         connection = open_writer(Path(folder) / "views.sqlite")
         batch = FoldedBatch(records, notes_opt_outs=True, is_answering=True)
-        apply_batch(connection, None, records, batch)
+        apply_batch(connection, None, records, in_force(said_by(records)), batch)
         assert opt_outs_between(connection, 0, len(records)) == batch.opt_outs
         middle = len(records) // 2
         parts = opt_outs_between(connection, 0, middle) + opt_outs_between(connection, middle, len(records))
@@ -36,7 +37,7 @@ def test_a_replay_does_not_look_for_opt_outs() -> None:
     with tempfile.TemporaryDirectory() as folder:
         connection = open_writer(Path(folder) / "views.sqlite")
         batch = FoldedBatch(records.all, notes_opt_outs=False, is_answering=False)
-        apply_batch(connection, None, records.all, batch)
+        apply_batch(connection, None, records.all, batch=batch)
         assert batch.opt_outs == []
         assert len(opt_outs_between(connection, 0, 2)) == 1
         connection.close()
