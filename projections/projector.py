@@ -121,7 +121,9 @@ class Projector:
         except Exception as error:
             # Whatever it is (a full disk, a bug, another ledger), going on could only make wrong views.
             self.progress.trouble = str(error) or type(error).__name__
-            log.error("the projector stopped: %s", self.progress.trouble, exc_info=not isinstance(error, EXPECTED))
+            foreseen = isinstance(error, EXPECTED)
+            # What an unforeseen error says may quote a preference, so it is the log's formatter that decides.
+            log.error("the projector stopped: %s", error if foreseen else type(error).__name__, exc_info=not foreseen)
         finally:
             self.progress.state = State.STOPPED
         if outdated is not None:

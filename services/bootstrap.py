@@ -60,7 +60,7 @@ class Node:
             self._lock.close()
         failed = [error for error in ended if isinstance(error, Exception)]
         for error in failed:
-            log.error("a ledger or its intake did not stop cleanly: %s", error)
+            log.error("a ledger or its intake did not stop cleanly", exc_info=error)
         if failed:
             raise ExceptionGroup("ledgers that did not stop cleanly", failed)
 

@@ -25,6 +25,7 @@ from services.decisions.writer import Limits
 from services.identifiers import new_event_id
 from services.keys import ApiKey, Credential, key_id_of, key_of, matches
 from services.log.port import EventLog, LogUnavailable, LogUnfit, Stored
+from services.observability.context import about
 from services.observability.counts import LedgerCounts
 from services.observability.ledger_observer import LedgerObserver
 from services.observability.observed_log import ObservedLog
@@ -63,7 +64,11 @@ class Ledger:
         self.counts = LedgerCounts()
         self.log = ObservedLog(event_log, self.counts)
         self._bootstraps = settings.kafka is None or settings.admin_key is not None
-        self.readiness = Readiness(self._present_progress, settings.lag_records_max)
+        self.readiness = Readiness(
+            self._present_progress,
+            settings.lag_records_max,
+            ready_stale_seconds_max=settings.ready_stale_seconds_max,
+        )
         self.opt_out_clock = OptOutClock(folder, self.readiness.is_answering)
         observer = LedgerObserver(self.readiness.is_answering, self.counts, self.opt_out_clock)
         self.views = Views(folder, LogSource(event_log), self._accept, self._make_anew, observer)
@@ -124,7 +129,8 @@ class Ledger:
     def start(self) -> None:
         """Reach the log, in the background and for as long as it takes, then follow it."""
         self.decisions.start()
-        self._task = asyncio.create_task(self._start(), name=f"start {self.environment}")
+        with about(self.environment):
+            self._task = asyncio.create_task(self._start(), name=f"start {self.environment}")
 
     async def stop(self) -> None:
         """Stop in bounded time: first the projector, then the log. A part that fails to stop keeps no other from it."""

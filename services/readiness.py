@@ -22,12 +22,14 @@ class Readiness:
         lag_records_max: int,
         monotonic: Callable[[], float] = time.monotonic,
         now: Callable[[], float] = time.time,
+        ready_stale_seconds_max: float | None = None,
     ) -> None:
-        """`now` gives Unix seconds."""
+        """`now` gives Unix seconds. Beyond `ready_stale_seconds_max` the node shows itself not ready; None: never."""
         self._progress = progress
         self._lag_records_max = lag_records_max
         self._monotonic = monotonic
         self._now = now
+        self._ready_stale_seconds_max = ready_stale_seconds_max
         self._was_live = False
 
     def check_answer(self) -> None:
@@ -99,8 +101,15 @@ class Readiness:
         return True
 
     def is_ready(self) -> bool:
-        """Whether traffic should come here."""
-        return self.is_answering()
+        """Whether traffic should come here. A node that was ready once goes on being so while the log is away.
+
+        Else all nodes would go at once when the log does, and nobody would answer.
+        """
+        return self.is_answering() and not self._is_too_stale()
+
+    def _is_too_stale(self) -> bool:
+        stale, seconds_max = self.stale_seconds(), self._ready_stale_seconds_max
+        return seconds_max is not None and stale is not None and stale > seconds_max
 
     def trouble(self) -> str | None:
         """What stands in the way, in full: for the operator's eyes, since it may name files and hosts."""
@@ -117,6 +126,7 @@ class Readiness:
             "projector": progress.state.value,
             "records": progress.checkpoint.next_offset if progress.checkpoint is not None else 0,
             "lag_records": self.lag_records(),
+            "lag_seconds": self.lag_seconds(),
             "stale_seconds": self.stale_seconds(),
             "trouble": self._public_trouble(progress.state),
             "fold_version": FOLD_VERSION,
@@ -124,6 +134,8 @@ class Readiness:
 
     def _public_trouble(self, state: State) -> str | None:
         trouble = self.trouble()
+        if trouble is None and self._is_too_stale():
+            return "the views are older than this node is allowed to be ready with"
         if trouble is None or trouble == EMPTY_LOG:
             return trouble
         if state is State.STOPPED:

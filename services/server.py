@@ -23,6 +23,7 @@ from services.http.evaluate import ONE
 from services.http.quick_protocol import protocol_with
 from services.keys import Scope, new_key
 from services.ledger import Ledger
+from services.observability.logs import log_every_failure
 from services.settings import Settings
 
 DRAIN_SECONDS = 10
@@ -101,6 +102,7 @@ async def _serve(node: Node, settings: Settings, listener: socket.socket, announ
         log_level=settings.log_level,
     )
     server = _Server(config, node.begin_to_stop)
+    log_every_failure(asyncio.get_running_loop())
     host, port = listener.getsockname()[:2]
     url = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
     node.start()

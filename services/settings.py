@@ -130,7 +130,11 @@ class Settings:
     intake_session_seconds: float = setting(
         10.0, _seconds, "How long a node may be silent before another one goes on with its part of the intake."
     )
+    ready_stale_seconds_max: float | None = setting(
+        None, _seconds, "How old the views may be before /readyz says 503; without it they never are too old for that."
+    )
     log_level: str = setting("info", _text, "debug, info, warning or error.")
+    log_format: str = setting("text", _text, "The node's own log: text for people, or json, an object a line.")
     url: str = setting("http://127.0.0.1:8080", _text, "The node that the command line asks.")
     key: str | None = setting(None, _text, "The API key that the command line sends.", secret=True, of_file=True)
 
@@ -223,6 +227,8 @@ def _check(settings: Settings) -> None:
     _check_decision_log(settings)
     if settings.log_level not in ("debug", "info", "warning", "error"):
         raise SettingsInvalid(f"{PREFIX}LOG_LEVEL is {settings.log_level!r}: must be debug, info, warning or error")
+    if settings.log_format not in ("text", "json"):
+        raise SettingsInvalid(f"{PREFIX}LOG_FORMAT is {settings.log_format!r}: must be text or json")
 
 
 def _check_decision_log(settings: Settings) -> None:

@@ -1,7 +1,6 @@
 """`prefledger serve`."""
 
 import logging
-import sys
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -10,9 +9,12 @@ import click
 from projections.views_file import ViewsUnusable
 from services.bootstrap import DataInUse, Node
 from services.cli.options import example, private_files, settings_given
+from services.observability.logs import set_up_logs
 from services.secrets import SecretLost
 from services.server import AddressUnusable, run
 from services.settings import Settings
+
+log = logging.getLogger(__name__)
 
 EXAMPLE_HOLDER = "user:jhammond"
 
@@ -25,12 +27,11 @@ EXAMPLE_HOLDER = "user:jhammond"
 def serve(host: str | None, port: int | None, data: Path | None, kafka: str | None) -> None:
     """Serve everything in one process: the API, the projector, and the embedded log unless Kafka is given."""
     settings = settings_given(host=host, port=port, data=data, kafka=kafka)
-    logging.basicConfig(
-        level=settings.log_level.upper(), stream=sys.stderr, format="%(asctime)s %(levelname)s %(name)s: %(message)s"
-    )
+    set_up_logs(settings.log_format, settings.log_level)
     try:
         with private_files():
-            run(settings, lambda node, url, keys: announce(settings, node, url, keys))
+            tell = announce if settings.log_format == "text" else announce_to_machines
+            run(settings, lambda node, url, keys: tell(settings, node, url, keys))
     except (AddressUnusable, DataInUse, SecretLost, ViewsUnusable) as error:
         raise click.ClickException(str(error)) from None
     except OSError as error:
@@ -70,3 +71,13 @@ def announce(settings: Settings, node: Node, url: str, keys: Mapping[str, str]) 
         "",
     ]
     click.echo("\n".join(lines))
+
+
+def announce_to_machines(settings: Settings, node: Node, url: str, keys: Mapping[str, str]) -> None:
+    """The same as lines of the log, but for first keys: those are no log's business."""
+    log.info("serving %s at %s", ", ".join(settings.environments), url)
+    for name, ledger in node.ledgers.items():
+        if not ledger.readiness.is_ready():
+            log.warning("environment %s is not ready: %s", name, ledger.readiness.trouble() or ledger.progress.state.value)
+    for environment, key in keys.items():
+        click.echo(f"Admin key of {environment}, shown this once: {key}")

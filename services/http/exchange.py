@@ -16,6 +16,7 @@ from services.http.json_body import parse_json
 from services.http.problems import Problem
 from services.keys import Scope
 from services.ledger import Ledger
+from services.observability.context import asked_by
 from services.queries import Queries, When
 from services.settings import Settings
 
@@ -49,6 +50,7 @@ def caller_with(scope: Scope) -> Any:
         ] = None,
     ) -> Caller:
         caller = node_of(request).gate.caller(authorization, environment)
+        asked_by(caller.ledger.environment, request.state.request_id)
         caller.check(scope)
         _check_query(request)
         return caller

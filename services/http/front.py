@@ -59,7 +59,7 @@ class FrontDoor:
             problem = problem_of(error)
             await response.whole(problem.status, problem.body(), problem.headers())
         except Exception:
-            log.exception("request %s failed", response.request_id)
+            log.exception("request %s failed", response.request_id, extra={"request_id": response.request_id})
             if response.finished:
                 return
             if response.started:

@@ -21,6 +21,9 @@ from tests.server_process import SECRET, STOP_SECONDS_MAX, ServerProcess
 PUBLISH_REFUSALS: Final = ("not-ready", "not-appended", "outcome-unknown")
 """How docs/api.md says that a write can be answered while the log is away."""
 APPEND_SECONDS: Final = 2
+FROZEN_SECONDS: Final = 5
+STRICT_SECONDS: Final = 3
+SETTLED_SECONDS: Final = 2
 OPT_OUT: Final = {"channel_types": {"email": False}}
 
 Json = Any
@@ -136,6 +139,37 @@ def test_questions_go_on_without_the_broker_and_writes_are_refused(
         assert {result["event_id"]: result["position"] for result in acknowledged}.items() <= kept.items()
         assert rebuilt_digest(api)
     assert node.stop() == 0
+
+
+def test_readiness_does_not_flap_while_the_broker_is_frozen(node: ServerProcess, broker: Broker, tmp_path: Path) -> None:
+    strict = ServerProcess(
+        tmp_path / "strict",
+        kafka=broker.bootstrap_servers,
+        environment={**node.environment, "PREFLEDGER_READY_STALE_SECONDS_MAX": str(STRICT_SECONDS)},
+    )
+    node.start()
+    strict.start()
+    try:
+        with closing(Api(node)) as api, closing(Api(strict)) as other:
+            broker.freeze()
+            seen = [readiness(api)]
+            while (seen[-1][1]["stale_seconds"] or 0) < FROZEN_SECONDS or seen[-1][1]["trouble"] is None:
+                seen.append(readiness(api))
+                time.sleep(POLL_SECONDS)
+            assert readiness(other)[0] == 503, "the switch for those to whom no answer is better than an old one"
+            assert other.evaluate("user:7", channels=["email"])["decisions"], "who asks is answered"
+            broker.thaw()
+            until(lambda: readiness(api)[1]["stale_seconds"] < STRICT_SECONDS, "heard of the log again")
+            until(lambda: readiness(other)[0] == 200, "became ready again")
+            seen.append(readiness(api))
+    finally:
+        strict.kill()
+    assert {(status, check["ready"]) for status, check in seen} == {(200, True)}, "traffic went away for a passing trouble"
+    # An answer that was under way when the broker froze may still confirm the views once.
+    stale = [check["stale_seconds"] for _, check in seen[:-1] if check["stale_seconds"] > SETTLED_SECONDS]
+    assert stale == sorted(stale), "while nothing is heard of the log, the views only grow older"
+    troubles = [check["trouble"] is not None for _, check in seen[:-1]]
+    assert troubles == sorted(troubles), "the reason, once told, stays as long as the trouble does"
 
 
 def check_questions_go_on(api: Api) -> None:

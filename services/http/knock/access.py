@@ -13,6 +13,7 @@ from services.http.knock.routing import Route
 from services.http.knock.user_tokens import UserToken, user_token
 from services.keys import Credential
 from services.ledger import Ledger
+from services.observability.context import asked_by
 from services.user_tokens import TokenRefused, verified_claims
 
 READ = "preferences/read"
@@ -28,6 +29,7 @@ def enter(request: Request, services: KnockServices, route: Route, parameters: M
     if token.startswith("pk_"):
         return _enter_as_client(request, services, route, parameters, token)
     caller = services.node.gate.caller(authorization, request.headers.get(ENVIRONMENT_HEADER))
+    asked_by(caller.ledger.environment, request.state.request_id)
     caller.check(route.scope)
     return Call(request, parameters, services, caller)
 
@@ -51,6 +53,7 @@ def _enter_as_client(
             raise KnockError(403, "authorization", "the user token is another user's: a client sees its own user only")
         credential = replace(credential, actor=f"user:{token.user_id}")
     caller = Caller(ledger, credential)
+    asked_by(ledger.environment, request.state.request_id)
     caller.check(route.scope)
     return Call(request, parameters, services, caller, is_client=True, token=token)
 

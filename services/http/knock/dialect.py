@@ -56,7 +56,8 @@ class KnockDialect:
         except _OWN_WORDS as error:
             await send_json(send_to_browsers, *refusal(error))
         except Exception as error:
-            log.exception("request %s failed", scope["state"]["request_id"])
+            request_id = scope["state"]["request_id"]
+            log.exception("request %s failed", request_id, extra={"request_id": request_id})
             await send_json(send_to_browsers, *refusal(error))
 
     async def _serve(self, request: Request, send: Send) -> None:

@@ -105,3 +105,27 @@ def test_staleness_counts_from_the_last_moment_of_which_everything_is_known() ->
     assert node.readiness.stale_seconds() is None
     with pytest.raises(TooStale):
         node.readiness.check_staleness(3_600)
+
+
+def test_a_strict_node_is_not_ready_with_old_views_and_answers_all_the_same() -> None:
+    node = Node(LIVE)
+    node.readiness = Readiness(
+        lambda: node.progress, LAG_RECORDS_MAX, monotonic=lambda: node.now_seconds, ready_stale_seconds_max=10
+    )
+    node.now_seconds += 10
+    assert node.readiness.is_ready()
+    node.now_seconds += 0.1
+    checks = node.readiness.checks()
+    assert (checks["ready"], node.readiness.is_answering()) == (False, True)
+    assert checks["trouble"], "a node that is not ready says why"
+    node.becomes(confirmed_at_seconds=node.now_seconds)
+    assert node.readiness.checks()["ready"] is True
+
+
+def test_the_lag_in_seconds_is_the_age_of_what_was_folded_last() -> None:
+    node = Node(replace(LIVE, checkpoint=replace(CHECKPOINT, recorded_at_milliseconds=7_000)))
+    node.readiness = Readiness(lambda: node.progress, LAG_RECORDS_MAX, now=lambda: 9.5)
+    assert node.readiness.lag_seconds() == 0, "a quiet log is no lag"
+    node.becomes(log_end=51)
+    assert node.readiness.lag_seconds() == 2.5
+    assert Node(Progress(log_end=5)).readiness.lag_seconds() is None

@@ -56,6 +56,7 @@ def test_the_command_line_wins() -> None:
         ({"PREFLEDGER_ENVIRONMENTS": "../a"}, "letters, digits, - and _"),
         ({"PREFLEDGER_ENVIRONMENTS": "é"}, "letters, digits, - and _"),
         ({"PREFLEDGER_LOG_LEVEL": "loud"}, "debug, info, warning or error"),
+        ({"PREFLEDGER_LOG_FORMAT": "yaml"}, "must be text or json"),
         *[({"PREFLEDGER_DECISION_LOG": share}, "from 0 (none) to 1") for share in ("1.01", "-0.1", "nan", "inf", "on")],
         ({"PREFLEDGER_DECISION_LOG_DAYS": "0"}, "must be 1 or more"),
         ({"PREFLEDGER_DECISION_LOG_FILE_BYTES_MAX": "4095"}, "no room for an answer"),
