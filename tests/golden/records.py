@@ -9,6 +9,7 @@ from enum import Enum
 from pathlib import Path
 from typing import Any
 
+from domain.event import Event
 from schemas.codec import decode, encode
 from schemas.released import NEWEST
 from tests.golden.drafts import DRAFTS
@@ -32,6 +33,8 @@ class Golden:
 
 def plain(value: Any) -> Any:
     """Domain values as JSON, the names of their classes kept, so that nothing is taken for something else."""
+    if isinstance(value, Event):
+        return {"Event": {name: plain(one) for name, one in value._asdict().items()}}
     if is_dataclass(value) and not isinstance(value, type):
         return {type(value).__name__: {field.name: plain(getattr(value, field.name)) for field in fields(value)}}
     if isinstance(value, bytes):
