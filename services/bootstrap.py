@@ -16,6 +16,7 @@ from services.log.kafka_settings import KafkaOptions
 from services.log.kafka_topic import ledger_topic
 from services.log.port import EventLog
 from services.log.sqlite_log import SqliteEventLog
+from services.observability.traces import NodeTraces
 from services.secrets import Secrets, embedded_secret
 from services.settings import Settings
 
@@ -65,8 +66,9 @@ class Node:
             raise ExceptionGroup("ledgers that did not stop cleanly", failed)
 
 
-def build_node(settings: Settings) -> Node:
+def build_node(settings: Settings, traces: NodeTraces | None = None) -> Node:
     """A node as the settings want it, not started. Raises DataInUse, SecretLost."""
+    system = "kafka" if settings.kafka is not None else "sqlite"
     lock = lock_data(settings.data)
     secret = settings.secret or embedded_secret(settings.data)
     ledgers: dict[str, Ledger] = {}
@@ -74,7 +76,8 @@ def build_node(settings: Settings) -> Node:
         folder = settings.data / environment
         folder.mkdir(parents=True, exist_ok=True)
         event_log = build_log(settings, environment)
-        ledgers[environment] = Ledger(environment, event_log, Secrets(secret, environment), folder, settings)
+        traced = traces.ledger(environment, system) if traces is not None else None
+        ledgers[environment] = Ledger(environment, event_log, Secrets(secret, environment), folder, settings, traced)
     return Node(ledgers, lock, build_intakes(settings, ledgers))
 
 

@@ -29,6 +29,7 @@ from services.observability.context import about
 from services.observability.counts import LedgerCounts
 from services.observability.ledger_observer import LedgerObserver
 from services.observability.observed_log import ObservedLog
+from services.observability.traces import LedgerTraces
 from services.opt_out_clock.clock import OptOutClock
 from services.publisher import Publisher
 from services.readiness import Readiness
@@ -58,11 +59,19 @@ def now_milliseconds() -> int:
 class Ledger:
     """Everything of one environment. Nothing of another environment is reachable from here."""
 
-    def __init__(self, environment: str, event_log: EventLog, secrets: Secrets, folder: Path, settings: Settings) -> None:
+    def __init__(
+        self,
+        environment: str,
+        event_log: EventLog,
+        secrets: Secrets,
+        folder: Path,
+        settings: Settings,
+        traces: LedgerTraces | None = None,
+    ) -> None:
         self.environment = environment
         self.secrets = secrets
         self.counts = LedgerCounts()
-        self.log = ObservedLog(event_log, self.counts)
+        self.log = ObservedLog(traces.around(event_log) if traces is not None else event_log, self.counts)
         self._bootstraps = settings.kafka is None or settings.admin_key is not None
         self.readiness = Readiness(
             self._present_progress,
@@ -70,7 +79,7 @@ class Ledger:
             ready_stale_seconds_max=settings.ready_stale_seconds_max,
         )
         self.opt_out_clock = OptOutClock(folder, self.readiness.is_answering)
-        observer = LedgerObserver(self.readiness.is_answering, self.counts, self.opt_out_clock)
+        observer = LedgerObserver(self.readiness.is_answering, self.counts, self.opt_out_clock, traces)
         self.views = Views(folder, LogSource(event_log), self._accept, self._make_anew, observer)
         slot = JobSlot()
         self.remaker = Remaker(self.views, LogSource(event_log), slot)

@@ -24,6 +24,7 @@ from services.http.quick_protocol import protocol_with
 from services.keys import Scope, new_key
 from services.ledger import Ledger
 from services.observability.logs import log_every_failure
+from services.observability.traces import NodeTraces
 from services.settings import Settings
 
 DRAIN_SECONDS = 10
@@ -62,17 +63,17 @@ def listen(settings: Settings) -> socket.socket:
     return listener
 
 
-def run(settings: Settings, announce: Announce) -> None:
+def run(settings: Settings, announce: Announce, traces: NodeTraces | None = None) -> None:
     """Serve until a signal. Raises AddressUnusable, and what `build_node` raises."""
     listener = listen(settings)
     try:
-        node = build_node(settings)
+        node = build_node(settings, traces)
     except BaseException:
         listener.close()
         raise
     sys.setswitchinterval(THREAD_SWITCH_SECONDS)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(_serve(node, settings, listener, announce))
+        runner.run(_serve(node, settings, listener, announce, traces))
 
 
 class _Server(uvicorn.Server):
@@ -87,11 +88,15 @@ class _Server(uvicorn.Server):
         self._begin_to_stop()
 
 
-async def _serve(node: Node, settings: Settings, listener: socket.socket, announce: Announce) -> None:
+async def _serve(
+    node: Node, settings: Settings, listener: socket.socket, announce: Announce, traces: NodeTraces | None
+) -> None:
     app = create_app(node.ledgers, settings)
+    # Only what passes the application has a span.
+    quick = (ONE, app.evaluate.at_once) if traces is None else ()
     config = uvicorn.Config(
-        app,
-        http=protocol_with(settings.body_timeout_seconds, ONE, app.evaluate.at_once),
+        app if traces is None else traces.app(app),
+        http=protocol_with(settings.body_timeout_seconds, *quick),
         lifespan="off",
         log_config=None,
         access_log=False,
@@ -111,7 +116,11 @@ async def _serve(node: Node, settings: Settings, listener: socket.socket, announ
         await server.serve(sockets=[listener])
     finally:
         introduction.cancel()
-        await node.stop()
+        try:
+            await node.stop()
+        finally:
+            if traces is not None:
+                await traces.close()
 
 
 async def _introduce(node: Node, settings: Settings, announce: Callable[[Mapping[str, str]], None]) -> None:

@@ -1,6 +1,7 @@
 """`prefledger serve`."""
 
 import logging
+import os
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -10,9 +11,11 @@ from projections.views_file import ViewsUnusable
 from services.bootstrap import DataInUse, Node
 from services.cli.options import example, private_files, settings_given
 from services.observability.logs import set_up_logs
+from services.observability.traces import NodeTraces
 from services.secrets import SecretLost
 from services.server import AddressUnusable, run
-from services.settings import Settings
+from services.settings import Settings, SettingsInvalid
+from services.tracing.switch import trace_options
 
 log = logging.getLogger(__name__)
 
@@ -28,10 +31,11 @@ def serve(host: str | None, port: int | None, data: Path | None, kafka: str | No
     """Serve everything in one process: the API, the projector, and the embedded log unless Kafka is given."""
     settings = settings_given(host=host, port=port, data=data, kafka=kafka)
     set_up_logs(settings.log_format, settings.log_level)
+    traces = traces_wanted()
     try:
         with private_files():
             tell = announce if settings.log_format == "text" else announce_to_machines
-            run(settings, lambda node, url, keys: tell(settings, node, url, keys))
+            run(settings, lambda node, url, keys: tell(settings, node, url, keys), traces)
     except (AddressUnusable, DataInUse, SecretLost, ViewsUnusable) as error:
         raise click.ClickException(str(error)) from None
     except OSError as error:
@@ -40,6 +44,22 @@ def serve(host: str | None, port: int | None, data: Path | None, kafka: str | No
         raise click.ClickException(
             f"{error.filename} can't be used ({error.strerror}): check its rights, or name another data folder with --data"
         ) from None
+
+
+def traces_wanted() -> NodeTraces | None:
+    """What OpenTelemetry's variables ask for. Raises click.ClickException."""
+    try:
+        options = trace_options(os.environ)
+        if options is None:
+            return None
+        # A tenth of a second and ten megabytes, for those who want it.
+        from services.tracing.tracing import Tracing
+
+        return Tracing(options)
+    except SettingsInvalid as error:
+        raise click.ClickException(str(error)) from None
+    except ValueError as error:
+        raise click.ClickException(f"OpenTelemetry's variables (OTEL_...) can't be used: {error}") from None
 
 
 def announce(settings: Settings, node: Node, url: str, keys: Mapping[str, str]) -> None:

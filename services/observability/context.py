@@ -6,6 +6,8 @@ from contextvars import ContextVar
 
 ENVIRONMENT: ContextVar[str | None] = ContextVar("environment", default=None)
 REQUEST_ID: ContextVar[str | None] = ContextVar("request_id", default=None)
+TRACE: ContextVar[tuple[str, str] | None] = ContextVar("trace", default=None)
+"""The ids of the trace and of the span, in hexadecimal, where there is one."""
 
 
 @contextmanager

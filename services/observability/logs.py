@@ -9,7 +9,7 @@ from typing import Any, Final
 
 import msgspec
 
-from services.observability.context import ENVIRONMENT, REQUEST_ID
+from services.observability.context import ENVIRONMENT, REQUEST_ID, TRACE
 from services.observability.failures import failure, failure_text
 
 LOG_FORMATS: Final = ("text", "json")
@@ -51,6 +51,9 @@ class JsonFormatter(logging.Formatter):
             "request_id": getattr(record, "request_id", None) or REQUEST_ID.get(),
         }
         line.update({name: value for name, value in context.items() if value is not None})
+        trace = TRACE.get()
+        if trace is not None:
+            line["trace_id"], line["span_id"] = trace
         error = _error_of(record)
         if error is not None:
             line["exception"] = failure(error)

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from services.observability.context import REQUEST_ID, about, asked_by
+from services.observability.context import REQUEST_ID, TRACE, about, asked_by
 from services.observability.failures import FRAMES_MAX, failure
 from services.observability.logs import JsonFormatter, TextFormatter, set_up_logs
 
@@ -54,6 +54,10 @@ def test_a_line_tells_its_environment_and_request() -> None:
         assert line(request_id="r-2")["request_id"] == "r-2", "a line that names its request itself knows better"
         REQUEST_ID.set(None)
     assert "environment" not in line()
+    token = TRACE.set(("0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"))
+    told = line()
+    TRACE.reset(token)
+    assert (told["trace_id"], told["span_id"]) == ("0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331")
 
 
 @pytest.mark.parametrize(
