@@ -5,7 +5,6 @@ the ids in them are people's.
 """
 
 import asyncio
-import logging
 import threading
 from typing import Final
 
@@ -15,7 +14,7 @@ from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor, ConsoleSpanExporter, SpanExporter
 
 from services.http.asgi import AsgiApp
-from services.log.kafka_logging import RepetitionFilter
+from services.observability.repetition import limit_repetition
 from services.tracing.ledger import TracedLedger
 from services.tracing.requests import TracedApp
 from services.tracing.switch import Exporter, TraceOptions
@@ -40,8 +39,7 @@ class Tracing:
         attributes = {SERVICE_VERSION: VERSION}
         if options.service_name is not None:
             attributes[SERVICE_NAME] = options.service_name
-        for name in _REPETITIVE_LOGGERS:
-            logging.getLogger(name).addFilter(RepetitionFilter())
+        limit_repetition(_REPETITIVE_LOGGERS)
         self._provider = TracerProvider(resource=Resource.create(attributes), shutdown_on_exit=False)
         for exporter in options.exporters:
             self._provider.add_span_processor(BatchSpanProcessor(_EXPORTERS[exporter]()))

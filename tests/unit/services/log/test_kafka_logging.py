@@ -2,7 +2,8 @@ import logging
 
 import pytest
 
-from services.log.kafka_logging import RepetitionFilter, limit_aiokafka_logging
+from services.log.kafka_logging import limit_aiokafka_logging
+from services.observability.repetition import RepetitionFilter
 
 
 def line(created: float, message: str = "Unable connect to %s", name: str = "aiokafka.client") -> logging.LogRecord:
