@@ -111,6 +111,7 @@ class Writes:
     snapshots: list[tuple[Any, ...]] = field(default_factory=list)
     choices_added: list[tuple[int, int, int]] = field(default_factory=list)
     choices_removed: list[tuple[int, int, int]] = field(default_factory=list)
+    tenant_records: list[tuple[int, int]] = field(default_factory=list)
     outcomes: list[str] = field(default_factory=list)
     opt_outs: list[OptOut] = field(default_factory=list)
     """Not written: for those who measure."""

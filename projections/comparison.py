@@ -83,6 +83,12 @@ _VIEWS: Final = (
         3,
     ),
     _View(
+        "tenant_records",
+        "SELECT tenant, offset, -1 FROM tenant_records ORDER BY tenant, offset",
+        ("tenant", "offset"),
+        2,
+    ),
+    _View(
         "checkpoint",
         "SELECT next_offset, position, hex(record_hash), recorded_at, environment_offset, ledger_id, generation, "
         "hex(secret_check), sealed, fold_version, -1 FROM checkpoint",

@@ -47,6 +47,8 @@ def views_digest(connection: sqlite3.Connection) -> ViewsDigest:
         "SELECT c.rule, c.value, h.name FROM choices AS c JOIN holders AS h ON h.id = c.holder_id"
     ):
         total += _hash("choice", *row)
+    for row in connection.execute("SELECT tenant, offset FROM tenant_records"):
+        total += _hash("tenant", *row)
     return ViewsDigest(
         checkpoint.next_offset if checkpoint else 0,
         checkpoint.position if checkpoint else "",

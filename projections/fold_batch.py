@@ -36,6 +36,7 @@ from projections.choices import rule_number
 from projections.position import encode_position, record_hash
 from projections.skips import is_before
 from projections.stored_item import EMPTY, EventReference, StoredItem, after_event, encode_item, event_reference
+from projections.tenant_records import tenant_records
 from schemas.record import LogRecord
 
 _encode = msgspec.json.Encoder().encode
@@ -110,6 +111,7 @@ class _BatchFold:
         if item is None:
             version = None
         self._add_history(record, event, holder, verdict, version, changes)
+        self.writes.tenant_records += tenant_records(record.offset, item, changes)
         if verdict.reason != EVENT_ID_REUSED:
             earlier = EarlierEvent(event.fingerprint, self.recorded_at, holder.sequence)
             self.state.earlier[holder.id, event.event_id] = earlier

@@ -1,9 +1,11 @@
 """The history view: every record of a stream, newest first, and any one event by its id."""
 
 import sqlite3
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from heapq import merge
+from itertools import islice
+from typing import Any, cast
 from uuid import UUID
 
 import msgspec
@@ -11,6 +13,7 @@ import msgspec
 from domain.event import SUPPRESSION, HolderForgotten, SetsAdopted, is_set_item
 from domain.fold import Outcome
 from projections.position import instant_text
+from projections.tenant_records import tenant_number
 
 PAGE_LIMIT = 1_000
 SCAN_LIMIT = 20_000
@@ -30,6 +33,8 @@ _COLUMNS = (
 _FROM = "FROM history AS h LEFT JOIN holders AS o ON o.id = h.holder_id"
 _OF_STREAM = "h.holder_id = (SELECT id FROM holders WHERE stream = ?) AND"
 
+_Row = tuple[Any, ...]
+
 
 @dataclass(frozen=True, slots=True)
 class HistoryQuery:
@@ -47,6 +52,8 @@ class HistoryQuery:
     limit: int = 100
     actor: str | None = None
     method: str | None = None
+    member_item: str | None = None
+    """With the stream of a tenant: also what its members said about this item of theirs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,23 +100,43 @@ def entry_of(row: tuple[Any, ...]) -> dict[str, Any]:
 
 def page(connection: sqlite3.Connection, query: HistoryQuery) -> HistoryPage:
     """One page of history, newest first. `changes` are cut to the path asked for."""
-    rows = connection.execute(
-        f"SELECT {_COLUMNS} {_FROM} WHERE {_OF_STREAM if query.stream is not None else ''} "
-        "h.offset <= ? AND h.offset > ? ORDER BY h.offset DESC LIMIT ?",
-        (*([query.stream] if query.stream is not None else []), query.below, query.above, SCAN_LIMIT),
-    )
     entries: list[dict[str, Any]] = []
     scanned, last_offset = 0, -1
-    for row in rows:
+    for row, asked in _rows(connection, query):
         scanned += 1
+        if row[0] == last_offset:
+            continue  # Of the tenant and, strangely, of a member too.
         last_offset = row[0]
-        entry = _wanted_entry(row, query)
+        entry = _wanted_entry(row, asked)
         if entry is None:
             continue
         entries.append(entry)
         if len(entries) == query.limit:
             return HistoryPage(entries, last_offset - 1)
     return HistoryPage(entries, last_offset - 1 if scanned == SCAN_LIMIT else None)
+
+
+def _rows(connection: sqlite3.Connection, query: HistoryQuery) -> Iterator[tuple[_Row, HistoryQuery]]:
+    """Rows that a page looks at, newest first, `SCAN_LIMIT` at most, each with what is asked of it."""
+    own = connection.execute(
+        f"SELECT {_COLUMNS} {_FROM} WHERE {_OF_STREAM if query.stream is not None else ''} "
+        "h.offset <= ? AND h.offset > ? ORDER BY h.offset DESC LIMIT ?",
+        (*([query.stream] if query.stream is not None else []), query.below, query.above, SCAN_LIMIT),
+    )
+    asked = ((row, query) for row in own)
+    if query.member_item is None or query.item not in (None, query.member_item):
+        return asked
+    of_members = connection.execute(
+        f"SELECT {_COLUMNS} FROM tenant_records AS t CROSS JOIN history AS h ON h.offset = t.offset "  # noqa: S608
+        "LEFT JOIN holders AS o ON o.id = h.holder_id "
+        "WHERE t.tenant = ? AND t.offset <= ? AND t.offset > ? ORDER BY t.offset DESC LIMIT ?",
+        (tenant_number(query.member_item), query.below, query.above, SCAN_LIMIT),
+    )
+    asked_of_members = replace(query, item=query.member_item)
+    both = merge(
+        asked, ((row, asked_of_members) for row in of_members), key=lambda each: cast(int, each[0][0]), reverse=True
+    )
+    return islice(both, SCAN_LIMIT)
 
 
 def _wanted_entry(row: tuple[Any, ...], query: HistoryQuery) -> dict[str, Any] | None:

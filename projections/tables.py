@@ -75,6 +75,11 @@ CREATE TABLE choices (
     holder_id INTEGER NOT NULL,
     PRIMARY KEY (rule, value, holder_id)
 ) WITHOUT ROWID;
+CREATE TABLE tenant_records (
+    tenant INTEGER NOT NULL,               -- a hash of the tenant's name
+    offset INTEGER NOT NULL,               -- a record about what some holder wants inside that tenant
+    PRIMARY KEY (tenant, offset)
+) WITHOUT ROWID;
 """
 
 PUT_HOLDER = """
@@ -99,6 +104,7 @@ ADD_HISTORY = "INSERT INTO history VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?
 ADD_SNAPSHOT = "INSERT INTO snapshots VALUES (?, ?, ?, ?, ?)"
 ADD_CHOICE = "INSERT OR IGNORE INTO choices VALUES (?, ?, ?)"  # Two rules may share a number; one row is enough.
 REMOVE_CHOICE = "DELETE FROM choices WHERE rule = ? AND value = ? AND holder_id = ?"
+ADD_TENANT_RECORD = "INSERT OR IGNORE INTO tenant_records VALUES (?, ?)"
 OPEN_CHECKPOINT = "INSERT OR IGNORE INTO checkpoint VALUES (0, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 MOVE_CHECKPOINT = """
 UPDATE checkpoint SET next_offset = ?, position = ?, record_hash = ?, recorded_at = ?, environment_offset = ?,

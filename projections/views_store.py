@@ -62,6 +62,7 @@ def write_batch(connection: sqlite3.Connection, writes: Writes) -> None:
             (tables.ADD_SNAPSHOT, writes.snapshots),
             (tables.REMOVE_CHOICE, writes.choices_removed),
             (tables.ADD_CHOICE, writes.choices_added),
+            (tables.ADD_TENANT_RECORD, writes.tenant_records),
         ):
             if rows:
                 connection.executemany(statement, rows)

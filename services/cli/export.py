@@ -49,6 +49,7 @@ class Progress:
 @click.option("--all", "everything", is_flag=True, help="Of every holder; takes a key with the scope audit.")
 @click.option("--format", "format_", type=click.Choice(["ndjson", "csv"]), default="ndjson", show_default=True)
 @click.option("--out", required=True, type=click.Path(path_type=Path, dir_okay=False), help="The file to write.")
+@click.option("--members", is_flag=True, help="Of a tenant: also what users and objects want inside it.")
 @click.option("--set", "set_name", metavar="SET", help="Only this set.")
 @click.option("--path", metavar="POINTER", help="Only changes at or below this JSON Pointer.")
 @click.option("--actor", help="Only what this actor said.")
@@ -63,6 +64,7 @@ def export(
     everything: bool,
     format_: str,
     out: Path,
+    members: bool,
     set_name: str | None,
     path: str | None,
     actor: str | None,
@@ -78,9 +80,12 @@ def export(
     """
     if (holder is not None) == everything:
         raise click.UsageError("name a HOLDER, or say --all")
+    if members and everything:
+        raise click.UsageError("--members goes with a tenant, not with --all")
     address = f"{holder_path(holder)}/history" if holder is not None else "/history"
     filters = {
         "set": set_name, "path": path, "actor": actor, "method": method, "from": from_, "to": to, "outcome": outcome,
+        "members": "true" if members else None,
     }  # fmt: skip
     if out.exists():
         raise click.ClickException(f"{out} exists already: name another file, or move it away")

@@ -19,10 +19,12 @@ PAGE_MAX = 1_000
     epilog=example(
         "prefledger history user:jhammond --path /channel_types/email",
         "prefledger history user:jhammond --all --json > history.ndjson",
+        "prefledger history tenant:isla-nublar --members",
     ),
 )
 @click.argument("holder")
 @click.option("--set", "set_name", metavar="SET", help="Only this set.")
+@click.option("--members", is_flag=True, help="Of a tenant: also what users and objects want inside it.")
 @click.option("--path", metavar="POINTER", help="Only changes at or below this JSON Pointer, as in /workflows.")
 @click.option("--actor", help="Only what this actor said, as in user:jhammond.")
 @click.option("--method", help="Only what came by this way, as in preference-centre.")
@@ -37,6 +39,7 @@ def history(
     client: Client,
     holder: str,
     set_name: str | None,
+    members: bool,
     path: str | None,
     actor: str | None,
     method: str | None,
@@ -50,6 +53,7 @@ def history(
     """Show what was said of a holder, the newest first: one JSON document an entry, with --json one a line."""
     parameters = {
         "set": set_name, "path": path, "actor": actor, "method": method, "from": from_, "to": to, "outcome": outcome,
+        "members": "true" if members else None,
     }  # fmt: skip
     entries = _entries(client, f"{holder_path(holder)}/history", parameters, PAGE_MAX if everything else limit)
     shown = entries if everything else islice(entries, limit)

@@ -99,7 +99,7 @@ class DecisionAnswer(Shape):
 class Difference(Shape):
     """The first thing that live views and log say differently."""
 
-    view: Literal["history", "holders", "items", "snapshots", "choices", "checkpoint"]
+    view: Literal["history", "holders", "items", "snapshots", "choices", "tenant_records", "checkpoint"]
     holder: str | None
     item: str | None
     position: str | None

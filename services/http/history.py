@@ -8,11 +8,12 @@ from fastapi import APIRouter, Depends, Query, Request, Response
 
 from domain.event import set_item
 from domain.fold import Outcome
-from domain.holder import Holder, parse_set_id
+from domain.holder import Holder, HolderKind, parse_set_id
 from domain.invalid import Invalid
 from domain.pointer import check_pointer
 from projections.history import PAGE_LIMIT, SHOWN_OUTCOMES, HistoryQuery, offset_at, page
 from projections.position import parse_instant
+from projections.tenant_records import member_item
 from services.http.audit_models import LedgerHistoryAnswer
 from services.http.auth import Caller
 from services.http.cursor import Cursor, CursorParameter, cursor_text, parse_cursor
@@ -20,6 +21,7 @@ from services.http.exchange import MayAudit, MayRead, answer, queries_of
 from services.http.models import HistoryAnswer
 from services.http.openapi import answers
 from services.http.paths import holder_of
+from services.keys import Scope
 from services.queries import Moment, When
 
 router = APIRouter(tags=["history"])
@@ -70,10 +72,22 @@ AskedHistory = Annotated[_Asked, Depends(_asked)]
 
 
 @router.get("/holders/{holder}/history", responses=answers(HistoryAnswer))
-async def get_history(request: Request, holder: str, caller: MayRead, asked: AskedHistory) -> Response:
+async def get_history(
+    request: Request,
+    holder: str,
+    caller: MayRead,
+    asked: AskedHistory,
+    members: Annotated[
+        bool, Query(description="Of a tenant: also what users and objects want inside it. Takes the scope audit.")
+    ] = False,
+) -> Response:
     """Everything that was said of a holder, newest first, with before and after. All pages belong to one position."""
     who = holder_of(holder)
-    return answer({"holder": str(who), **await _page(request, caller, who, asked)})
+    if members:
+        caller.check(Scope.AUDIT)
+        if who.kind is not HolderKind.TENANT:
+            raise Invalid("/members", "only a tenant has members")
+    return answer({"holder": str(who), **await _page(request, caller, who, asked, members=members)})
 
 
 @router.get("/history", responses=answers(LedgerHistoryAnswer))
@@ -85,20 +99,23 @@ async def get_ledger_history(request: Request, caller: MayAudit, asked: AskedHis
     return answer(await _page(request, caller, None, asked))
 
 
-async def _page(request: Request, caller: Caller, who: Holder | None, asked: _Asked) -> dict[str, Any]:
+async def _page(
+    request: Request, caller: Caller, who: Holder | None, asked: _Asked, *, members: bool = False
+) -> dict[str, Any]:
     filters = (asked.item, asked.path, asked.actor, asked.method, asked.since, asked.until, *asked.outcomes)
-    question = ("history", str(who) if who is not None else None, *filters)
+    question = ("history", str(who) if who is not None else None, *filters, *(("members",) if members else ()))
     started = parse_cursor(asked.cursor, question) if asked.cursor is not None else None
     stream = caller.ledger.secrets.stream_key(who) if who is not None else None
+    of_members = member_item(who.id) if members and who is not None else None
 
     def read(connection: sqlite3.Connection, moment: Moment) -> dict[str, Any]:
         position, end = (moment.position, moment.offset) if started is None else started
         top = end if asked.until is None else min(end, offset_at(connection, asked.until))
         above = offset_at(connection, asked.since - 1) if asked.since is not None else -1
-        found = page(
-            connection,
-            HistoryQuery(stream, top, above, asked.item, asked.path, asked.outcomes, asked.limit, asked.actor, asked.method),
+        query = HistoryQuery(
+            stream, top, above, asked.item, asked.path, asked.outcomes, asked.limit, asked.actor, asked.method, of_members
         )
+        found = page(connection, query)
         goes_on = found.next_below is not None and found.next_below > above
         next_cursor = cursor_text(Cursor(position, found.next_below or 0), question) if goes_on else None
         return {"entries": found.entries, "position": position, "next_cursor": next_cursor}

@@ -107,4 +107,4 @@ def fold_on(connection: sqlite3.Connection, records: Sequence[LogRecord], cuts: 
 def rows_of(connection: sqlite3.Connection) -> dict[str, list[tuple[object, ...]]]:
     """Every row of every table, to see that nothing was written."""
     names = [name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table' ORDER BY name")]
-    return {name: connection.execute(f"SELECT * FROM {name} ORDER BY 1, 2, 3").fetchall() for name in names}
+    return {name: sorted(connection.execute(f"SELECT * FROM {name}").fetchall(), key=repr) for name in names}

@@ -7,11 +7,11 @@ from pathlib import Path
 import pytest
 
 from domain.event import ApiKeyIssued, HolderForgotten
-from domain.holder import ENVIRONMENT, user
+from domain.holder import ENVIRONMENT, tenant_set, user
 from projections.comparison import NOT_SHOWN, ROWS_BETWEEN_CHECKS, Stopped, first_difference
 from projections.stored_item import StoredItem, decode_item, encode_item
 from tests.unit.projections.records import Records, folded, merge_of, stream_of
-from tests.unit.projections.test_digest import CONDITION, columns, other
+from tests.unit.projections.test_digest import CONDITION, KEYS, columns, other
 
 ANN = user("ann")
 
@@ -25,6 +25,7 @@ def records() -> Records:
     records.add(user("bob"), HolderForgotten("all"))
     records.add(ENVIRONMENT, ApiKeyIssued("k", "a key", "secret", ("read",), b"the hash", b"the sealed secret"))
     records.add_bytes(b"poison", stream_of(ENVIRONMENT))
+    records.add(user("cid"), merge_of({"enabled": True}, tenant_set("acme")))
     return records
 
 
@@ -54,7 +55,7 @@ def test_a_difference_in_any_column_of_any_table_is_named(live: sqlite3.Connecti
         if column == "holder_id":
             continue  # A row of another holder is a row that lacks and one too many; below.
         live.execute("SAVEPOINT before")
-        key = "holder_id" if table in ("snapshots", "choices") else "rowid"
+        key = KEYS.get(table, "rowid")
         value, of_row = live.execute(f"SELECT {column}, {key} FROM {table} WHERE {column} IS NOT NULL").fetchone()
         live.execute(f"UPDATE {table} SET {column} = ? WHERE {key} = ?", (other(value, column), of_row))
         assert first_difference(live, anew) is not None, f"{table}.{column}"
@@ -63,13 +64,13 @@ def test_a_difference_in_any_column_of_any_table_is_named(live: sqlite3.Connecti
     assert first_difference(live, anew) is None
 
 
-@pytest.mark.parametrize("table", ["history", "holders", "items", "snapshots", "choices"])
+@pytest.mark.parametrize("table", ["history", "holders", "items", "snapshots", "choices", "tenant_records"])
 @pytest.mark.parametrize("side", ["live", "log"])
 def test_a_row_that_only_one_side_has_is_named(
     live: sqlite3.Connection, anew: sqlite3.Connection, table: str, side: str
 ) -> None:
     short = anew if side == "live" else live
-    where = "rowid = (SELECT max(rowid) FROM {0})" if table not in ("snapshots", "choices") else "holder_id > 0"
+    where = "rowid = (SELECT max(rowid) FROM {0})" if table not in KEYS else f"{KEYS[table]} > 0"
     short.execute(f"DELETE FROM {table} WHERE {where.format(table)}")
     found = first_difference(live, anew)
     assert found is not None

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from domain.event import HolderForgotten
-from domain.holder import ENVIRONMENT, user
+from domain.holder import ENVIRONMENT, tenant_set, user
 from domain.json_value import JsonValue
 from projections.digest import ViewsDigest, views_digest
 from projections.stored_item import StoredItem, decode_item, encode_item
@@ -21,6 +21,7 @@ def connection(tmp_path: Path) -> Iterator[sqlite3.Connection]:
     records = Records()
     for number in range(64):
         records.add(ANN, merge_of({"channel_types": {"email": bool(number % 2), "sms": {"conditions": [CONDITION]}}}))
+    records.add(user("cid"), merge_of({"enabled": True}, tenant_set("acme")))
     records.add(user("bob"), HolderForgotten("all"))
     records.add_bytes(b"poison", stream_of(ENVIRONMENT))
     connection = folded(tmp_path / "views.sqlite", records.all)
@@ -29,7 +30,9 @@ def connection(tmp_path: Path) -> Iterator[sqlite3.Connection]:
 
 
 CONDITION: JsonValue = {"variable": "data.x", "operator": "equal_to", "argument": "1"}
-TABLES = ("checkpoint", "holders", "items", "history", "snapshots", "choices")
+TABLES = ("checkpoint", "holders", "items", "history", "snapshots", "choices", "tenant_records")
+KEYS = {"snapshots": "holder_id", "choices": "holder_id", "tenant_records": "offset"}
+"""What tells rows apart where they have no id."""
 WITHOUT_MEANING = {("checkpoint", "id"), ("items", "id"), ("holders", "id")}
 """Row ids: which of two files got there first is nobody's business."""
 
@@ -48,7 +51,7 @@ def test_a_difference_in_any_column_of_any_table_is_seen(connection: sqlite3.Con
     original = views_digest(connection)
     for table, column in columns(connection):
         connection.execute("SAVEPOINT before")
-        key = "holder_id" if table in ("snapshots", "choices") else "rowid"
+        key = KEYS.get(table, "rowid")
         value, of_row = connection.execute(f"SELECT {column}, {key} FROM {table} WHERE {column} IS NOT NULL").fetchone()
         connection.execute(f"UPDATE {table} SET {column} = ? WHERE {key} = ?", (other(value, column), of_row))
         assert views_digest(connection).digest != original.digest, f"{table}.{column}"
@@ -77,7 +80,8 @@ def test_a_row_too_few_or_too_many_is_seen(connection: sqlite3.Connection) -> No
     original = views_digest(connection)
     for table in TABLES[1:]:
         connection.execute("SAVEPOINT before")
-        connection.execute(f"DELETE FROM {table} WHERE holder_id = 2" if table != "holders" else "DELETE FROM holders")
+        whole = table in ("holders", "tenant_records")
+        connection.execute(f"DELETE FROM {table}" if whole else f"DELETE FROM {table} WHERE holder_id = 2")
         assert views_digest(connection).digest != original.digest, table
         connection.execute("ROLLBACK TO before")
         connection.execute("RELEASE before")
@@ -105,5 +109,5 @@ def test_an_empty_file_has_a_digest_too(tmp_path: Path) -> None:
 
 def test_a_digest_says_where_it_stands(connection: sqlite3.Connection) -> None:
     said = views_digest(connection)
-    assert said.next_offset == 67
-    assert said.position == connection.execute("SELECT position FROM history WHERE offset = 66").fetchone()[0]
+    assert said.next_offset == 68
+    assert said.position == connection.execute("SELECT position FROM history WHERE offset = 67").fetchone()[0]

@@ -389,5 +389,6 @@ def test_a_batch_is_made_of_the_rows_that_it_touches(tmp_path: Path) -> None:
         "holders": 1,
         "items": 1,
         "snapshots": 0,
+        "tenant_records": 0,
     }
     connection.close()

@@ -10,15 +10,18 @@ from pathlib import Path
 import pytest
 
 from domain.event import HolderForgotten
-from domain.holder import Holder, user
+from domain.holder import DEFAULT_SET, Holder, tenant, tenant_set, user
 from projections.folding import apply_batch
 from projections.history import HistoryQuery, event_by_id, feed, offset_at, page
 from projections.holders import page_of_choosers
 from projections.state import PastState, PresentState
+from projections.tenant_records import member_item
 from projections.views_store import read_checkpoint
 from schemas.record import LogRecord
 from tests.unit.projections.records import Records, folded, merge_of, stream_of
 
+TENANT = tenant("acme")
+MEMBERS = 10
 FEW, MANY = 100, 20_000
 STEP_UNIT = 10
 SLACK = 1.3
@@ -35,8 +38,12 @@ class World:
     def __init__(self, path: Path, holders: int) -> None:
         self.holders = holders
         self.records = Records()
+        self.records.add(TENANT, merge_of({"channel_types": {"email": True}}))
+        for number in range(MEMBERS):
+            self.records.add(holder_of(number), merge_of({"enabled": True}, tenant_set(TENANT.id)))
         for number in range(holders):
-            self.records.add(holder_of(number), merge_of({"channel_types": {"email": number % 2 == 0}}))
+            inside = tenant_set(f"other-{number % 7}") if number % 3 == 0 else DEFAULT_SET
+            self.records.add(holder_of(number), merge_of({"channel_types": {"email": number % 2 == 0}}, inside))
         self.connection = folded(path, self.records.all, range(5_000, holders, 5_000))
 
     def next_batch(self) -> list[LogRecord]:
@@ -96,6 +103,9 @@ QUESTIONS: dict[str, Callable[[World], object]] = {
     "a page of the ledger": lambda world: feed(world.connection, 20, 30),
     "a page of those who opted out": lambda world: page_of_choosers(
         world.connection, "set:default", "/channel_types/email", False, above=20, limit=20
+    ),
+    "a tenant's history with its members": lambda world: page(
+        world.connection, HistoryQuery(stream_of(TENANT), 10**9, member_item=member_item(TENANT.id))
     ),
     "the checkpoint": lambda world: read_checkpoint(world.connection),
 }
