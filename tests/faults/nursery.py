@@ -18,10 +18,12 @@ from typing import IO, Final, Self
 
 import httpx
 
-from tests.server_process import ROOT, ServerProcess, command_environment
+from tests.server_process import ROOT, ServerProcess
 
 ANSWER_SECONDS_MAX: Final = 30.0
 POLL_SECONDS: Final = 0.005
+POLL_SECONDS_MAX: Final = 0.1
+"""A node that folds for long should not be asked all the while."""
 MODULE: Final = "services.cli"
 
 
@@ -34,25 +36,31 @@ class Nursery:
             [sys.executable, "-P", "-m", "tests.faults.nursery"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            env=command_environment(),
+            env=server.environment,
             cwd=ROOT,
             text=True,
             start_new_session=True,
         )
 
-    def start(self) -> None:
-        """Start a node and wait until it is ready."""
+    def start(self, *, wait_ready: bool = True) -> None:
+        """Start a node, of whichever server is this object's now, and wait until it is ready."""
         words = self.server.command[self.server.command.index(MODULE) + 1 :]
         order = {"words": words, "variables": self.server.environment, "output": str(self.server.output_path)}
         assert self._ask(order) == "started"
-        deadline = time.monotonic() + ANSWER_SECONDS_MAX
+        if wait_ready:
+            self.wait_ready()
+
+    def wait_ready(self, timeout_seconds: float = ANSWER_SECONDS_MAX) -> None:
+        """Wait until the node has folded what the log had when it started."""
+        deadline, wait_seconds = time.monotonic() + timeout_seconds, POLL_SECONDS
         with httpx.Client(base_url=self.server.url, trust_env=False, verify=False) as client:
             while time.monotonic() < deadline:
                 with contextlib.suppress(httpx.TransportError):
                     if client.get("/readyz").status_code == 200:
                         return
-                time.sleep(POLL_SECONDS)
-        raise AssertionError(f"the node did not become ready after a kill: {self.server.output()[-4_000:]}")
+                time.sleep(wait_seconds)
+                wait_seconds = min(2 * wait_seconds, POLL_SECONDS_MAX)
+        raise AssertionError(f"the node did not become ready: {self.server.output()[-4_000:]}")
 
     def kill(self) -> None:
         """SIGKILL; returns when the node is gone. Fails if it had ended by itself."""

@@ -42,10 +42,10 @@ def tell(api: Api) -> Told:
     return Told(feed, sets, api.position(), rebuilt_digest(api))
 
 
-def rebuilt_digest(api: Api) -> str:
+def rebuilt_digest(api: Api, timeout_seconds: float = HANG_SECONDS) -> str:
     """Rebuild the views. Fails where they say something else than the live ones, which the node compares by itself."""
     api.ok("POST", "/rebuild", status=202)
-    deadline = time.monotonic() + HANG_SECONDS
+    deadline = time.monotonic() + timeout_seconds
     while (found := api.get("/rebuild"))["phase"] not in ("done", "failed", "cancelled"):
         assert time.monotonic() < deadline, f"the rebuild does not end: {found}"
         time.sleep(POLL_SECONDS)

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import Final
 
@@ -10,6 +11,7 @@ from services.bootstrap import lock_data
 from services.log.kafka_log import KafkaEventLog
 from services.log.kafka_topic import ledger_topic
 from services.log.port import EventLog, Stored
+from services.log.sqlite_file import INSERT, open_writer, read_end
 from services.log.sqlite_log import SqliteEventLog
 
 ENVIRONMENT: Final = "development"
@@ -26,6 +28,17 @@ def write_to_file(data: Path, records: Sequence[NewRecord], clock: Callable[[], 
     """Append to the embedded log of a folder whose node is down, by a clock of our own (Unix milliseconds)."""
     with lock_data(data):
         return asyncio.run(_append(SqliteEventLog(log_file(data), clock=clock), records))
+
+
+def write_timed(data: Path, records: Sequence[tuple[NewRecord, int]]) -> int:
+    """The same with a timestamp for each record, none of them kept from going back; the offset of the first."""
+    with lock_data(data), closing(open_writer(log_file(data))) as connection:
+        first = read_end(connection)[0]
+        rows = [(first + at, timestamp, one.key, one.value, None) for at, (one, timestamp) in enumerate(records)]
+        connection.execute("BEGIN IMMEDIATE")
+        connection.executemany(INSERT, rows)
+        connection.execute("COMMIT")
+        return first
 
 
 def write_to_topic(servers: str, environment: str, records: Sequence[NewRecord]) -> list[Stored]:

@@ -1,7 +1,6 @@
 """Publishers, nodes, crashes and replays at random, against the model: real nodes, killed with -9, on both logs."""
 
 import contextlib
-import json
 import random
 import shutil
 import tempfile
@@ -9,11 +8,11 @@ import threading
 import time
 from collections.abc import Iterator
 from dataclasses import replace
+from itertools import islice
 from pathlib import Path
 from typing import Any, Final, cast
 from uuid import uuid4
 
-import httpx
 import pytest
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
@@ -24,9 +23,10 @@ from services.secrets import Secrets, embedded_secret
 from tests.faults.nursery import Nursery
 from tests.faults.whole_ledger import feed_of, rebuilt_digest
 from tests.integration.command_line import run
-from tests.integration.http.api import PREFIX, Api, refused
+from tests.integration.http.api import refused
 from tests.model.ledger_file import ENVIRONMENT, write_to_file, write_to_topic
 from tests.model.ledger_model import content_of
+from tests.model.nodes import HANG_SECONDS, Node, position_of, publish, published, read_on, try_to_publish, verify
 from tests.model.publishers import Publisher
 from tests.model.tangle import Tangle
 from tests.model.witness import Witness
@@ -35,7 +35,6 @@ from tests.server_process import SECRET, ServerProcess
 HOLDERS: Final = ["user:a", "user:b", "user:c", "tenant:acme", "object:a%3Ab:x", "environment"]
 BATCH_MAX: Final = 6
 FLIGHT_SECONDS_MAX: Final = 0.012
-HANG_SECONDS: Final = 60.0
 HOUR_MILLISECONDS: Final = 3600 * 1000
 OUTCOMES: Final = "applied,duplicate,rejected,parked"
 SEEDS: Final = st.integers(0, 2**32)
@@ -54,28 +53,6 @@ def settings_of(examples: int, steps: int) -> settings:
         phases=[Phase.generate],
         suppress_health_check=[*HealthCheck],
     )
-
-
-class Node:
-    """One node: its folder, its process, a client."""
-
-    def __init__(self, server: ServerProcess, nursery: Nursery) -> None:
-        self.server, self.nursery, self.is_up = server, nursery, False
-        self.api = Api(server)
-
-    def start(self) -> None:
-        self.nursery.server = self.server
-        self.nursery.start()
-        self.is_up = True
-
-    def kill(self) -> None:
-        self.nursery.kill()
-        self.is_up = False
-
-    def close(self) -> None:
-        if self.is_up:
-            self.kill()
-        self.api.close()
 
 
 class LedgerMachine(RuleBasedStateMachine):
@@ -182,13 +159,7 @@ class LedgerMachine(RuleBasedStateMachine):
 
     @rule(seed=SEEDS)
     def verify(self, seed: int) -> None:
-        api = self.node(seed).api
-        api.ok("POST", "/verify", status=202)
-        deadline = time.monotonic() + HANG_SECONDS
-        while (found := api.get("/verify"))["phase"] not in ("done", "failed", "cancelled"):
-            assert time.monotonic() < deadline, f"the verification does not end: {found}"
-            time.sleep(0.01)
-        assert found["same"], f"the views are not what the log says: {found}"
+        verify(self.node(seed).api)
 
     @rule(seed=SEEDS, holder=st.sampled_from(HOLDERS), by_time=st.booleans())
     def ask_about_the_past(self, seed: int, holder: str, by_time: bool) -> None:
@@ -200,19 +171,17 @@ class LedgerMachine(RuleBasedStateMachine):
     @invariant()
     def look(self) -> None:
         """Read on in the feed, on every node."""
-        known = self.witness.positions
-        start = len(known)
+        last = self.witness.positions[-1] if self.witness.positions else None
         first, *others = [node for node in self.nodes if node.is_up]
         for events, results in self.answered[-1:]:
             assert len(results) == len(events)
             self.catch_up(first, position_of(results[-1]))
-        lines = read_on(first.api, known)
+        lines = list(read_on(first.api, last))
         self.witness.take(lines)
         self.check_answers({line["position"]: line for line in lines})
         for node in others:
             self.catch_up(node)
-            again = read_on(node.api, known[:start])[: len(lines)]
-            assert again == lines, "two nodes tell the same records differently"
+            assert list(islice(read_on(node.api, last), len(lines))) == lines, "two nodes tell the same records differently"
 
     def check_answers(self, lines: dict[str, Json]) -> None:
         """What publishers were told is what the feed tells."""
@@ -325,39 +294,6 @@ class TwoNodes(LedgerMachine):
             super().teardown()
         finally:
             shutil.rmtree(self.folder)
-
-
-def publish(api: Api, events: list[Json]) -> list[Json]:
-    """What each event of a request came to."""
-    results: list[Json] = api.ok("POST", "/events", json={"events": events})["results"]
-    return results
-
-
-def published(api: Api, events: list[Json]) -> list[Json]:
-    """The same of events that nothing is wrong with, but for the version that some expect."""
-    results = publish(api, events)
-    problems = [result["problem"]["type"] for result in results if "problem" in result]
-    assert all(type_.endswith("version-mismatch") for type_ in problems), problems
-    return results
-
-
-def position_of(result: Json) -> str:
-    """Where the ledger put an event, applied or rejected."""
-    position: str = result["position"] if "position" in result else result["problem"]["position"]
-    return position
-
-
-def try_to_publish(api: Api, events: list[Json]) -> None:
-    """Send a request on a connection of its own, and hear no answer."""
-    with contextlib.suppress(httpx.TransportError):
-        httpx.post(f"{api.server.url}{PREFIX}/events", json={"events": events}, headers=api.headers, timeout=HANG_SECONDS)
-
-
-def read_on(api: Api, known: list[str]) -> list[Json]:
-    """The feed after the positions that are known."""
-    response = api.request("GET", "/events", params={"after": known[-1]} if known else None)
-    assert response.status_code == 200, response.text[:1000]
-    return [json.loads(line) for line in response.text.split("\n") if line]
 
 
 @pytest.fixture

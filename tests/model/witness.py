@@ -53,10 +53,11 @@ class Witness:
         assert said is not None, f"nobody said what stands at {line['position']}: {line}"
         return Record(said["holder"], milliseconds_of(line["recorded_at"]), line["event_id"], said)
 
-    def check_whole(self, lines: list[Json]) -> None:
+    def check_whole(self, lines: Iterable[Json]) -> None:
         """The whole feed, read again: the same records, and what was forgotten is hidden."""
-        assert [line["position"] for line in lines] == self.positions, "records went away, or came between older ones"
-        check_hidden((at for at, line in enumerate(lines) if line.get("forgotten")), self.model)
+        told = [(line["position"], "forgotten" in line) for line in lines]
+        assert [position for position, _ in told] == self.positions, "records went away, or came between older ones"
+        check_hidden((at for at, (_, is_forgotten) in enumerate(told) if is_forgotten), self.model)
 
     def check_moment(self, api: Api, holder: str, offset: int, *, by_time: bool) -> Json:
         """Everything that a node tells of a holder as of a record, or as of its time; what it told."""
@@ -103,6 +104,7 @@ class Witness:
 def _ask(api: Api, path: str, as_of: str) -> Json:
     """An answer; where it has pages, all of them, and of each event only what the model knows."""
     told = api.get(path, as_of=as_of)
+    told.pop("stale_seconds", None)
     if not path.endswith("/provenance"):
         return told
     pages = [told]
