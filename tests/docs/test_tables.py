@@ -13,7 +13,10 @@ from fastapi.routing import APIRoute
 from domain.condition import OPERATORS
 from domain.policy import DECIDE, OWN_DEFAULT_IN_TENANT
 from domain.rule import RULE_MEMBERS
+from schemas.released import newest
 from services.http.app import ROUTERS
+from services.intake.refusal import REFUSAL_HEADERS
+from services.intake.validation import TAKEN
 from services.keys import Scope
 from services.observability.described import METRICS, Described
 from services.opt_out_clock.measurement import BUCKETS_SECONDS
@@ -99,6 +102,17 @@ def test_a_node_says_what_the_page_says_that_it_says(sentence: str) -> None:
     pattern = re.sub(r"preferences\\\.NAME|HOST|\b[NMX]\b", FILLED, re.escape(sentence))
     said = [text for text in sentences_in_code() if re.search(pattern, text)]
     assert said, f"an operator who looks for what the node said would not find it: {sentence}"
+
+
+def test_every_field_of_a_published_event_is_documented() -> None:
+    fields = {field["name"]: field["type"] for field in newest().source["fields"]}
+    personal = {f"personal.{field['name']}" for field in fields["personal"][0]["fields"]}
+    page = (ROOT / "docs" / "intake.md").read_text(encoding="utf-8")
+    found = re.search(r"^\| Field \|.*\n\|[-|]+((?:\n\|.*)*)", page, re.MULTILINE)
+    assert found is not None, "docs/intake.md no longer tells what to publish"
+    assert set(re.findall(r"^\| `([a-z_.]+)` \|", found[1], re.MULTILINE)) == set(fields) | personal
+    assert all(f"`{taken}`" in page for taken in TAKEN)
+    assert all(f"`{header}`" in page for header in REFUSAL_HEADERS)
 
 
 def test_every_policy_is_documented() -> None:

@@ -11,10 +11,14 @@ from uuid import uuid4
 import httpx
 import pytest
 
+from domain.holder import user
 from services.http.problems import BASE
+from services.intake.topics import IntakeTopics
 from tests.faults.whole_ledger import HANG_SECONDS, POLL_SECONDS, feed_of, rebuilt_digest
+from tests.integration import intake_client
 from tests.integration.command_line import run
 from tests.integration.http.api import Api, refused, set_path
+from tests.integration.intake_client import Sent, event, id_of, refusals_of
 from tests.kafka_broker import Broker
 from tests.server_process import SECRET, STOP_SECONDS_MAX, ServerProcess
 
@@ -41,13 +45,15 @@ def broker(kafka_broker: Broker) -> Iterator[Broker]:
 @pytest.fixture
 def node(broker: Broker, tmp_path: Path) -> Iterator[ServerProcess]:
     """A node of a ledger that is made, not started yet."""
-    environment, servers = f"test-{uuid4().hex}", broker.bootstrap_servers
-    done = run("init", "--kafka", servers, "--environments", environment, settings={"PREFLEDGER_SECRET": SECRET})
-    assert done.status == 0, done.err
     variables = {
-        "PREFLEDGER_ENVIRONMENTS": environment,
+        "PREFLEDGER_ENVIRONMENTS": f"test-{uuid4().hex}",
         "PREFLEDGER_APPEND_TIMEOUT_SECONDS": str(APPEND_SECONDS),
+        "PREFLEDGER_INTAKE": "on",
+        "PREFLEDGER_INTAKE_SESSION_SECONDS": "1",
     }
+    servers = broker.bootstrap_servers
+    done = run("init", "--kafka", servers, settings={**variables, "PREFLEDGER_SECRET": SECRET})
+    assert done.status == 0, done.err
     server = ServerProcess(tmp_path / "data", kafka=servers, environment=variables)
     yield server
     server.kill()
@@ -137,8 +143,19 @@ def test_questions_go_on_without_the_broker_and_writes_are_refused(
         assert [row["outcome"] for row in rows if row["event_id"] == event["event_id"]].count("applied") == 1
         kept = {row["event_id"]: row["position"] for row in rows if row["outcome"] == "applied"}
         assert {result["event_id"]: result["position"] for result in acknowledged}.items() <= kept.items()
+        check_the_intake_goes_on(api, broker)
         assert rebuilt_digest(api)
     assert node.stop() == 0
+    assert "Traceback" not in node.output()
+
+
+def check_the_intake_goes_on(api: Api, broker: Broker) -> None:
+    """What is published once the broker is back is taken in by the node that was there all the time."""
+    value = event(holder=user("published"))
+    topics = IntakeTopics(api.server.environment["PREFLEDGER_ENVIRONMENTS"])
+    intake_client.publish(broker.bootstrap_servers, topics, [Sent(b"poison"), Sent(value)])
+    until(lambda: api.request("GET", f"/events/{id_of(value)}").status_code == 200, "took in what was published")
+    assert [one.value for one in refusals_of(broker.bootstrap_servers, topics, 1)] == [b"poison"]
 
 
 def test_readiness_does_not_flap_while_the_broker_is_frozen(node: ServerProcess, broker: Broker, tmp_path: Path) -> None:

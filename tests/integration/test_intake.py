@@ -1,6 +1,9 @@
 """The intake with a real broker and a real node: what is published is in the ledger once, in order; the rest comes back."""
 
 import json
+import re
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
@@ -32,9 +35,10 @@ from tests.integration.intake_client import (
     publish,
     refusals_of,
 )
-from tests.server_process import SECRET, ServerProcess
+from tests.server_process import ROOT, SECRET, ServerProcess, command_environment
 
 PARTITIONS: Final = 2
+INTAKE_PAGE: Final = ROOT / "docs" / "intake.md"
 
 Json = Any
 
@@ -196,6 +200,28 @@ def check_metrics(api: Api, refused: dict[str, int], topics: IntakeTopics) -> No
         until(lambda wanted=sample: wanted in api.outside("/metrics"), f"said that nothing waits: {sample}")  # type: ignore[misc]
     assert f'prefledger_intake_taking{{environment="{topics.environment}"}} 1.0' in metrics
     assert f'prefledger_intake_lost_total{{environment="{topics.environment}"}} 0.0' in metrics
+
+
+def test_the_publisher_of_the_documentation_works(
+    kafka_servers: str, topics: IntakeTopics, api: Api, somebody: str, tmp_path: Path
+) -> None:
+    (script,) = re.findall(r"^```python\n(.*?)^```", INTAKE_PAGE.read_text(encoding="utf-8"), re.DOTALL | re.MULTILINE)
+    publisher = tmp_path / "publish.py"
+    publisher.write_text(script)
+    done = subprocess.run(
+        [sys.executable, publisher, kafka_servers, topics.intake, somebody],
+        capture_output=True,
+        cwd=ROOT,
+        env=command_environment(),
+        timeout=HANG_SECONDS,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    until(lambda: api.stored(f"user:{somebody}") != {}, "in force")
+    assert api.delivered(f"user:{somebody}", channels=["email", "sms"]) == {"email": False, "sms": True}
+    (entry,) = api.history(f"user:{somebody}")
+    assert (entry["method"], entry["type"]) == ("checkout", "PreferenceSetMerged")
 
 
 def test_without_kafka_there_is_no_intake_and_the_setting_says_so(tmp_path: Path) -> None:
