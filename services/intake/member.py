@@ -9,10 +9,13 @@ import asyncio
 from collections.abc import Iterable
 from typing import Any, Final
 
-from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, ConsumerRecord, TopicPartition
+from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
 
+from services.intake.raw_batch import first_batch
+from services.intake.refusal import IntakeRecord
 from services.log.kafka_consumer import start_consumer
 from services.log.kafka_discard import discard_consumer
+from services.log.kafka_raw import fetch_raw
 from services.log.kafka_settings import REBALANCE_TIMEOUT_MILLISECONDS
 from services.log.port import LogUnavailable
 
@@ -31,6 +34,8 @@ class GroupMember(ConsumerRebalanceListener):
         self._settings = settings
         self._working = working
         self._consumer: AIOKafkaConsumer | None = None
+        self._next: dict[int, int] = {}
+        """Of each partition, the offset that is to be given out next."""
         self.owned: frozenset[int] = frozenset()
         self.generation = 0
         """Goes up whenever partitions are given or taken. What was fetched before is not this node's to work on."""
@@ -66,8 +71,11 @@ class GroupMember(ConsumerRebalanceListener):
         self.owned = partitions
         self.generation += 1
 
-    async def fetch(self) -> dict[int, list[ConsumerRecord[bytes, bytes]]]:
-        """The next records of each partition, in order; none when none came soon. Raises KafkaError, LogUnavailable."""
+    async def fetch(self) -> dict[int, list[IntakeRecord]]:
+        """The next records of each partition, in order; none when none came soon. Raises KafkaError, LogUnavailable.
+
+        Each was begun by `seek`.
+        """
         try:
             async with asyncio.timeout(self._fetch_seconds_max):
                 fetched = await self._started.getmany(timeout_ms=POLL_MILLISECONDS, max_records=RECORDS_MAX)
@@ -75,7 +83,34 @@ class GroupMember(ConsumerRebalanceListener):
             raise LogUnavailable(
                 f"The group {self._topic} did not agree on who reads what within {self._fetch_seconds_max:g} s."
             ) from error
-        return {partition.partition: records for partition, records in fetched.items()}
+        except UnicodeDecodeError:
+            return await self._fetch_raw()
+        given_out = {
+            partition.partition: [
+                IntakeRecord(self._topic, partition.partition, record.offset, record.key, record.value) for record in records
+            ]
+            for partition, records in fetched.items()
+        }
+        self._next |= {partition: records[-1].offset + 1 for partition, records in given_out.items()}
+        return given_out
+
+    async def _fetch_raw(self) -> dict[int, list[IntakeRecord]]:
+        """The next batch of each partition, where one of them has a record that aiokafka can't read.
+
+        It has moved on in the others already, and dropped what it had read of them.
+        """
+        given_out = {}
+        for partition in sorted(self.owned & self._next.keys()):
+            start = self._next[partition]
+            async with asyncio.timeout(ANSWER_SECONDS_MAX):
+                batch = first_batch(*await fetch_raw(self._started, self._named(partition), start))
+            self.seek(partition, start if batch is None else max(start, batch.next_offset))
+            given_out[partition] = [
+                IntakeRecord(self._topic, partition, record.offset, record.key, record.value)
+                for record in (batch.records if batch is not None else ())
+                if record.offset >= start
+            ]
+        return {partition: records for partition, records in given_out.items() if records}
 
     async def start_of(self, partition: int) -> tuple[int | None, int, int]:
         """How far the group has come (None: nowhere yet), the partition's first offset, and its next.
@@ -92,6 +127,7 @@ class GroupMember(ConsumerRebalanceListener):
     def seek(self, partition: int, offset: int) -> None:
         """Read on from here. Raises KafkaError when the partition is no longer this node's."""
         self._started.seek(self._named(partition), offset)
+        self._next[partition] = offset
 
     async def lag(self, partition: int) -> int:
         """How many records the partition has that were not fetched yet, as far as is known. Raises KafkaError."""

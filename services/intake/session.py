@@ -6,7 +6,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, NoReturn
 
-from aiokafka import ConsumerRecord
 from aiokafka.errors import IllegalStateError, KafkaError
 
 from services.intake.acceptance import Acceptance
@@ -89,7 +88,7 @@ class IntakeSession:
             await self._give_back()
             await self._member.leave()
 
-    async def _fetched(self) -> dict[int, list[ConsumerRecord[bytes, bytes]]]:
+    async def _fetched(self) -> dict[int, list[IntakeRecord]]:
         try:
             return await self._member.fetch()
         except KafkaError:
@@ -156,9 +155,9 @@ class IntakeSession:
             if generation == self._member.generation:
                 raise  # Else it was taken away meanwhile, and the next round begins anew.
 
-    async def _work_on(self, partition: int, records: Sequence[ConsumerRecord[bytes, bytes]]) -> None:
+    async def _work_on(self, partition: int, records: Sequence[IntakeRecord]) -> None:
         async with asyncio.timeout(BATCH_SECONDS_MAX):
-            refusals = await self._acceptance.accept([_intake_record(record) for record in records])
+            refusals = await self._acceptance.accept(records)
             await self._committers[partition].commit(records[-1].offset + 1, refusals)
         self._counts.accepted += len(records) - len(refusals)
         self._counts.refused.update(refusal.reason for _, refusal in refusals)
@@ -175,7 +174,3 @@ class IntakeSession:
         committers, self._committers = self._committers, {}
         self._counts.lag_records = {}
         await asyncio.gather(*(committer.close() for committer in committers.values()))
-
-
-def _intake_record(record: ConsumerRecord[bytes, bytes]) -> IntakeRecord:
-    return IntakeRecord(record.topic, record.partition, record.offset, record.key, record.value)

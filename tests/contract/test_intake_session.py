@@ -13,8 +13,12 @@ import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.admin.records_to_delete import RecordsToDelete
 from aiokafka.errors import ProducerFenced
+from aiokafka.protocol.produce import ProduceRequest
+from aiokafka.record.default_records import DefaultRecordBatchBuilder
+from aiokafka.record.util import calc_crc32c_py as crc32c
 
 from domain.holder import user
+from projections.history import feed
 from services.bootstrap import build_embedded_log
 from services.intake.committer import PartitionCommitter
 from services.intake.intake import Intake
@@ -23,7 +27,8 @@ from services.intake.session import IntakeCluster
 from services.intake.topics import IntakeTopics, create_intake, fetch_intake
 from services.ledger import Ledger
 from services.log.kafka_settings import KafkaOptions
-from services.log.port import LogUnfit
+from services.log.port import EventLog, LogBounds, LogUnfit
+from services.log.sqlite_log import SqliteEventLog
 from services.secrets import Secrets
 from services.settings import Settings
 from tests.integration.intake_client import OPT_OUT, event
@@ -151,28 +156,37 @@ async def test_what_was_under_way_when_a_node_died_is_given_up(kafka_servers: st
 
 
 @asynccontextmanager
-async def taking(
-    servers: str, topics: IntakeTopics, folder: Path, session_seconds: float = SESSION_SECONDS
-) -> AsyncIterator[Ledger]:
-    """A ledger on a file, and an intake for it."""
+async def living(topics: IntakeTopics, folder: Path, log: EventLog | None = None) -> AsyncIterator[Ledger]:
+    """A ledger on a file that takes in nothing yet."""
     settings = Settings(data=folder)
     (folder / topics.environment).mkdir(exist_ok=True)
     ledger = Ledger(
         topics.environment,
-        build_embedded_log(settings, topics.environment),
+        log or build_embedded_log(settings, topics.environment),
         Secrets(SECRET, topics.environment),
         folder / topics.environment,
         settings,
     )
-    intake = Intake(ledger, cluster(servers, session_seconds))
     ledger.start()
-    intake.start()
     try:
         yield ledger
     finally:
-        await intake.stop()
-        await intake.stop()
         await ledger.stop()
+
+
+@asynccontextmanager
+async def taking(
+    servers: str, topics: IntakeTopics, folder: Path, session_seconds: float = SESSION_SECONDS
+) -> AsyncIterator[Ledger]:
+    """A ledger on a file, and an intake for it."""
+    async with living(topics, folder) as ledger:
+        intake = Intake(ledger, cluster(servers, session_seconds))
+        intake.start()
+        try:
+            yield ledger
+        finally:
+            await intake.stop()
+            await intake.stop()
 
 
 async def until(condition: Callable[[], bool], lost: str) -> None:
@@ -279,3 +293,75 @@ async def test_a_session_that_kafka_does_not_take_is_told_with_the_setting(
 @pytest.fixture(autouse=True)
 def logged(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO)
+
+
+def with_latin_1_header(values: list[bytes]) -> bytes:
+    """A batch in which the last record has a header whose name is not UTF-8, as other clients can send it."""
+    builder = DefaultRecordBatchBuilder(2, 0, 0, -1, -1, -1, 1_000_000)
+    for at, value in enumerate(values):
+        builder.append(at, None, b"key", value, [("gruesse", b"x")] if at == len(values) - 1 else [])
+    batch = bytearray(builder.build())
+    at = bytes(batch).index(b"gruesse")
+    batch[at : at + 7] = "gr\xfc\xdf \xe4\xf6".encode("latin-1")
+    # The checksum stands before the attributes, and covers all from there on.
+    batch[17:21] = crc32c(bytes(batch[21:])).to_bytes(4)
+    return bytes(batch)
+
+
+async def produce_raw(servers: str, topics: IntakeTopics, batch: bytes) -> None:
+    producer: Any = AIOKafkaProducer(bootstrap_servers=servers)
+    await producer.start()
+    await producer.partitions_for(topics.intake)
+    leader = producer.client.cluster.leader_for_partition(TopicPartition(topics.intake, 0))
+    request = ProduceRequest(transactional_id=None, required_acks=-1, timeout=10_000, topics=[(topics.intake, [(0, batch)])])
+    answer = await producer.client.send(leader, request)
+    await producer.stop()
+    ((_, ((_, code, *_),)),) = answer.topics
+    assert code == 0
+
+
+async def test_a_header_that_is_not_utf_8_holds_nobody_up(kafka_servers: str, topics: IntakeTopics, tmp_path: Path) -> None:
+    values = [event(holder=user(f"u{number}")) for number in range(6)]
+    await publish(kafka_servers, topics, values[0])
+    await produce_raw(kafka_servers, topics, with_latin_1_header([values[1], b"poison", values[2]]))
+    await publish(kafka_servers, topics, values[3])
+    await produce_raw(kafka_servers, topics, with_latin_1_header([values[4]]))
+    await publish(kafka_servers, topics, values[5])
+    async with taking(kafka_servers, topics, tmp_path) as ledger:
+        await until(lambda: accepted(ledger) == len(values), "one publisher's headers hold up everybody's opt-outs")
+        rows = await ledger.views.reader.read(lambda connection: feed(connection, 1, 100))
+    assert [row["holder"] for row in rows] == [f"user:u{number}" for number in range(6)]
+    assert await refused(kafka_servers, topics) == [b"poison"]
+
+
+class AheadLog(SqliteEventLog):
+    """A log whose end can be said to be further than this node has folded."""
+
+    ahead = 0
+
+    async def bounds(self, *, timeout_seconds: float) -> LogBounds:
+        bounds = await super().bounds(timeout_seconds=timeout_seconds)
+        return LogBounds(bounds.earliest, bounds.end + self.ahead)
+
+
+async def test_a_new_owner_first_folds_what_the_last_one_may_have_appended(
+    kafka_servers: str,
+    topics: IntakeTopics,
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("services.intake.acceptance.CATCH_UP_SECONDS_MAX", 0.1)
+    await publish(kafka_servers, topics, event())
+    (tmp_path / topics.environment).mkdir()
+    log = AheadLog(tmp_path / topics.environment / "log.sqlite")
+    async with living(topics, tmp_path, log) as ledger:
+        await until(ledger.readiness.is_ready, "the ledger does not start")
+        log.ahead = 1
+        intake = Intake(ledger, cluster(kafka_servers))
+        intake.start()
+        await until(lambda: "has not folded the log up to record" in caplog.text, "an old owner's events are not waited for")
+        assert accepted(ledger) == 0
+        log.ahead = 0
+        await until(lambda: accepted(ledger) == 1, "the intake does not go on")
+        await intake.stop()

@@ -34,7 +34,7 @@ from tests.server_process import SECRET, ServerProcess
 SEED: Final = 20_260_303
 SESSION_SECONDS: Final = "6" if find_servers() else "1"
 """Brokers of others take no less than 6 by themselves."""
-KILLS: Final = 7
+KILLS: Final = 6
 PARTITIONS: Final = 3
 HOLDERS: Final = 5
 BATCH: Final = 10
@@ -204,10 +204,6 @@ def test_nodes_that_come_and_go_share_the_intake_and_double_nothing(
             until(lambda: shares(one) and shares(other), "shared again")
             assert other.stop() == 0
             until(lambda: len(partitions_of(one)) == PARTITIONS, "taken over from a node that was stopped")
-            other.start()
-            until(lambda: shares(one) and shares(other), "shared with a node that came back")
-            other.kill()
-            until(lambda: len(partitions_of(one)) == PARTITIONS, "taken over from a node that was killed")
         published = service.end()
         assert published.count() > 100
         check_taken(kafka_servers, topics, published, api)

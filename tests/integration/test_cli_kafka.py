@@ -1,5 +1,6 @@
 """The command line with the log in Kafka."""
 
+import asyncio
 import json
 import os
 import signal
@@ -12,8 +13,11 @@ from uuid import uuid4
 import httpx
 import pytest
 
+from services.intake.topics import IntakeTopics, fetch_intake
+from services.log.kafka_settings import KafkaOptions, connection_settings
 from tests.integration.command_line import COMMAND, HANG_SECONDS, Done, answer, connection, run
 from tests.kafka_broker import Broker
+from tests.kafka_tools import delete_topic, make_topic
 from tests.server_process import ROOT, SECRET, ServerProcess, command_environment, free_port
 
 POLL_SECONDS = 0.05
@@ -46,6 +50,34 @@ def test_init_warns_of_what_may_lose_records_one_day(kafka_servers: str, environ
     assert f"Warning: The topic preferences.{environment} has 1 replica(s): losing brokers can lose the ledger" in done.err
     assert "min.insync.replicas=1" in done.err
     assert (done.status, "Warning" in done.out) == (0, False)
+
+
+def test_init_makes_the_topics_of_the_intake_once_where_it_is_on(kafka_servers: str, environment: str) -> None:
+    intake = {"PREFLEDGER_SECRET": SECRET, "PREFLEDGER_INTAKE": "on", "PREFLEDGER_INTAKE_PARTITIONS": "3"}
+    init(kafka_servers, environment)
+    done = run("init", "--kafka", kafka_servers, "--environments", environment, settings=intake)
+    assert done.status == 0, done.err
+    assert done.out.splitlines()[1:] == [
+        f"{environment}: made the topic preferences.{environment}.intake at {kafka_servers}.",
+        f"{environment}: made the topic preferences.{environment}.intake.refused at {kafka_servers}.",
+    ]
+    again = run("init", "--kafka", kafka_servers, "--environments", environment, settings=intake)
+    assert (again.status, len(again.out.splitlines())) == (0, 1)
+    facts = asyncio.run(fetch_intake(connection_settings(kafka_servers, KafkaOptions()), IntakeTopics(environment)))
+    assert (facts.intake.partitions, facts.refused.partitions) == (3, 3), "a refusal has no partition of its record's number"
+
+
+def test_init_tells_of_an_intake_that_loses_events(kafka_servers: str, environment: str) -> None:
+    intake = {"PREFLEDGER_SECRET": SECRET, "PREFLEDGER_INTAKE": "on"}
+    topic = IntakeTopics(environment).intake
+    asyncio.run(make_topic(kafka_servers, topic, 1, {"compression.type": "uncompressed", "retention.ms": "60000"}))
+    warned = run("init", "--kafka", kafka_servers, "--environments", environment, settings=intake)
+    assert (warned.status, f"Warning: The topic {topic} keeps events for 1 minutes only" in warned.err) == (0, True)
+    asyncio.run(delete_topic(kafka_servers, topic))
+    asyncio.run(make_topic(kafka_servers, topic, 1, {"compression.type": "gzip"}))
+    refused = run("init", "--kafka", kafka_servers, "--environments", environment, settings=intake)
+    assert refused.status == 1
+    assert refused.sentence.startswith(f"The topic {topic} could lose events or hide them: it has compression.type=gzip.")
 
 
 def test_init_with_another_secret_is_refused(kafka_servers: str, environment: str) -> None:

@@ -127,12 +127,12 @@ async def test_a_batch_that_is_delivered_again_leaves_no_second_record(world: Wo
     assert await world.outcomes() == outcomes
 
 
-async def test_an_event_that_filled_its_set_is_still_known_when_it_comes_again(world: World) -> None:
-    value, more = event(merged(LEAVES_MAX - 1, "a")), event(merged(1, "b"))
+async def test_an_applied_event_is_still_known_when_its_set_has_no_room_for_it_any_more(world: World) -> None:
+    value, full = event(merged(10, "a")), {f"/workflows/b{number}/enabled": False for number in range(LEAVES_MAX - 5)}
     assert await world.accept(value) == []
-    assert await world.accept(more) == []
-    assert await world.accept(event(merged(1, "c"))) == [(0, "unprocessable")]
-    assert await world.accept(value, more) == [], "an applied event is handed back as refused"
+    assert await world.accept(event(PreferenceSetReplaced(DEFAULT_SET, dict(full)))) == []
+    assert await world.accept(event(merged(10, "c"))) == [(0, "unprocessable")]
+    assert await world.accept(value) == [], "an applied event is handed back as refused"
 
 
 async def test_an_id_counts_once_in_one_batch_too(world: World) -> None:
