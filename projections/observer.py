@@ -49,7 +49,10 @@ class FoldedBatch:
 
 
 class Observer(Protocol):
-    """Whom a projector tells of its batches, on the event loop. Neither call may raise, or take long."""
+    """Whom a projector tells of its batches, on the event loop. No call may raise, or take long."""
+
+    def resumed(self, checkpoint: Checkpoint) -> None:
+        """The views stand here, whoever folded them: every question is answered from this file from now on."""
 
     def begin(self, records: Sequence[LogRecord]) -> FoldedBatch:
         """These records come next."""

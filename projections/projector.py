@@ -154,6 +154,8 @@ class Projector:
             self._accept(checkpoint)
             await self._check_last_record(checkpoint)
         await self._moved(checkpoint)
+        if self._observer is not None and checkpoint is not None:
+            self._observer.resumed(checkpoint)
         if self.progress.state is State.STARTING:
             self.progress.state = State.CATCHING_UP
 

@@ -160,7 +160,7 @@ class Ledger:
                 # A step of its own: a log that is started must not be started again.
                 await self._until_done(self.open)
             self._trouble = None
-            await self.opt_out_clock.start(self.views.reader)
+            await self.opt_out_clock.start(lambda: self.views.reader)
             self.views.start()
             self.bulk.start()
         except Exception as error:

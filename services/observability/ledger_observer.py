@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Callable, Sequence
 
+from projections.checkpoint import Checkpoint
 from projections.observer import FoldedBatch
 from schemas.record import LogRecord
 from services.observability.counts import LedgerCounts
@@ -27,6 +28,10 @@ class LedgerObserver:
         self._has_failed = False
         self._counts = counts
         self._clock = clock
+
+    def resumed(self, checkpoint: Checkpoint) -> None:
+        """See `Observer.resumed`."""
+        self._clock.resumed(checkpoint)
 
     def begin(self, records: Sequence[LogRecord]) -> FoldedBatch:
         """See `Observer.begin`."""

@@ -2,13 +2,16 @@
 
 import asyncio
 import logging
+import sqlite3
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, TypeVar, TypeVarTuple, Unpack
 
+from projections.batch_state import OptOut
 from projections.checkpoint import Checkpoint
 from projections.observer import FoldedBatch
 from projections.opt_outs import opt_outs_between
@@ -38,6 +41,16 @@ def now_milliseconds() -> int:
     return time.time_ns() // 1_000_000
 
 
+@dataclass(frozen=True, slots=True)
+class _Unseen:
+    """Records that came into the views without the projector, when these were made anew."""
+
+    start: int
+    checkpoint: Checkpoint
+    was_answering: bool
+    at_milliseconds: int
+
+
 class OptOutClock:
     """Measures from the first moment at which the node answers, over restarts."""
 
@@ -46,13 +59,17 @@ class OptOutClock:
         self._keeper = Keeper(folder / FILE)
         self._is_answering = is_answering
         self._now = now
-        self._waiting: list[FoldedOptOuts] = []
+        self._waiting: list[FoldedOptOuts | _Unseen] = []
         self._waiting_count = self._overflowed = 0
         self._latest: Checkpoint | None = None
         self._noted_at_milliseconds = 0
         self._measured_below: int | None = None
+        self._turn = asyncio.Lock()
+        """What is handed over must be in the order of the log."""
+
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="opt-out-clock")
         self._task: asyncio.Task[None] | None = None
+        self._reader: Callable[[], ViewsReader]
 
     @property
     def histogram(self) -> Histogram:
@@ -65,14 +82,20 @@ class OptOutClock:
         totals = self._keeper.totals
         return totals.unmeasured if totals is not None else 0
 
-    async def start(self, reader: ViewsReader) -> None:
-        """Take up what was noted before this process, then note what comes. For use before the projector begins."""
-        checkpoint = self._latest = await reader.read(read_checkpoint)
+    async def start(self, reader: Callable[[], ViewsReader]) -> None:
+        """Take up what was noted before this process, then note what comes. For use before the projector begins.
+
+        `reader` gives the one of the views that serve.
+        """
+        self._reader = reader
+        checkpoint = self._latest = await reader().read(read_checkpoint)
         totals = await self._in_thread(self._keeper.open)
         if totals is not None:
             self._measured_below = totals.measured_below
             if checkpoint is not None and totals.is_of(checkpoint):
-                await self._take_up(reader, totals.measured_below, checkpoint.next_offset)
+                # What the last process folded, and ended before it could note it: a second's worth, if it was killed.
+                opt_outs, beyond = await self._opt_outs_between(totals.measured_below, checkpoint.next_offset)
+                await self._in_thread(self._keeper.take_up, opt_outs, beyond)
         self._task = asyncio.create_task(self._run(), name="opt-out clock")
 
     async def stop(self) -> None:
@@ -91,6 +114,16 @@ class OptOutClock:
     def wants_opt_outs(self, end: int) -> bool:
         """Whether opt-outs of a batch that ends before the offset `end` count: what was measured long ago does not."""
         return self._is_answering() or (self._measured_below is not None and end > self._measured_below)
+
+    def resumed(self, checkpoint: Checkpoint) -> None:
+        """Every question is answered from views that stand here from now on."""
+        latest, self._latest = self._latest, checkpoint
+        if (
+            latest is not None
+            and checkpoint.next_offset > latest.next_offset
+            and self.wants_opt_outs(checkpoint.next_offset)
+        ):
+            self._waiting.append(_Unseen(latest.next_offset, checkpoint, self._is_answering(), self._now()))
 
     def folded(self, batch: FoldedBatch) -> None:
         """Every question is answered from this batch from now on."""
@@ -121,19 +154,42 @@ class OptOutClock:
                     # A bug. Questions and writes go on without a clock; whoever asks for its report gets the error.
                     log.exception("the opt-out clock failed")
 
-    async def _take_up(self, reader: ViewsReader, start: int, end: int) -> None:
-        """What the last process folded, and ended before it could note it: a second's worth, if it was killed."""
-        scanned = min(end, start + SCAN_RECORDS_MAX)
-        opt_outs = await reader.read(lambda connection: opt_outs_between(connection, start, scanned))
-        await self._in_thread(self._keeper.take_up, opt_outs, max(0, end - scanned))
-
     async def _note(self, *, ends: bool = False) -> None:
-        waiting, self._waiting, self._waiting_count = self._waiting, [], 0
-        overflowed, self._overflowed = self._overflowed, 0
-        at_milliseconds = self._noted_at_milliseconds = self._now()
-        note = Note(waiting, overflowed, self._latest, at_milliseconds, self._is_answering(), ends)
-        # Whoever waits may give up; what was handed over must be measured all the same.
-        await asyncio.shield(self._in_thread(self._keeper.take, note))
+        # Whoever waits may give up; what was taken to be handed over must be measured all the same.
+        await asyncio.shield(asyncio.create_task(self._hand_over(ends=ends)))
+
+    async def _hand_over(self, *, ends: bool) -> None:
+        async with self._turn:
+            waiting, self._waiting, self._waiting_count = self._waiting, [], 0
+            overflowed, self._overflowed = self._overflowed, 0
+            latest, at_milliseconds, is_answering = self._latest, self._now(), self._is_answering()
+            self._noted_at_milliseconds = at_milliseconds
+            folded: list[FoldedOptOuts] = []
+            for one in waiting:
+                if isinstance(one, _Unseen):
+                    seen, beyond = await self._seen(one)
+                    folded.append(seen)
+                    overflowed += beyond
+                else:
+                    folded.append(one)
+            note = Note(folded, overflowed, latest, at_milliseconds, is_answering, ends)
+            await self._in_thread(self._keeper.take, note)
+
+    async def _seen(self, unseen: _Unseen) -> tuple[FoldedOptOuts, int]:
+        """What is in history of them, and how many were too many to look at."""
+        opt_outs, beyond = await self._opt_outs_between(unseen.start, unseen.checkpoint.next_offset)
+        seen = FoldedOptOuts(unseen.start, unseen.checkpoint, opt_outs, unseen.was_answering, unseen.at_milliseconds)
+        return seen, beyond
+
+    async def _opt_outs_between(self, start: int, end: int) -> tuple[list[OptOut], int]:
+        scanned = min(end, start + SCAN_RECORDS_MAX)
+        try:
+            opt_outs = await self._reader().read(lambda connection: opt_outs_between(connection, start, scanned))
+        except (sqlite3.Error, RuntimeError) as error:
+            # The node is ending, or its disk fails. They count as unmeasured, each as if it were an opt-out.
+            log.warning("opt-outs among %d records could not be measured: %s", end - start, type(error).__name__)
+            return [], end - start
+        return opt_outs, max(0, end - scanned)
 
     async def _in_thread(self, function: Callable[[Unpack[Arguments]], Result], *arguments: *Arguments) -> Result:
         return await asyncio.get_running_loop().run_in_executor(self._thread, function, *arguments)

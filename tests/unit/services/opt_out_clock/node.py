@@ -48,8 +48,12 @@ class TimedLog(Log):
 class Node:
     """One process of a node. It answers from the moment at which it has caught up, and does not stop doing so."""
 
-    def __init__(self, follower: Following, gate: Gate, clock: OptOutClock, views: ViewsReader) -> None:
-        self.follower, self.gate, self.clock, self.views = follower, gate, clock, views
+    def __init__(self, follower: Following, gate: Gate, observer: LedgerObserver, views: ViewsReader) -> None:
+        self.follower, self.gate, self.observer, self.views = follower, gate, observer, views
+
+    @property
+    def clock(self) -> OptOutClock:
+        return self.observer._clock
 
     async def folded(self, log: TimedLog) -> None:
         await until(lambda: self.follower.watcher.next_offset == len(log.records.all), "everything is folded")
@@ -94,12 +98,12 @@ async def open_node(
     gate, watcher = Gate(log), PositionWatcher()
     gate.readable_below = readable_below
     projector = Projector(gate, connection, watcher, monotonic=lambda: 0.0, observer=observer)
-    await clock.start(reader)
+    await clock.start(lambda: reader)
     follower = Following(projector, watcher)
     try:
         if readable_below > len(log.records.all):
             await until(is_answering, "the node answers")
-        yield Node(follower, gate, clock, reader)
+        yield Node(follower, gate, observer, reader)
     finally:
         await follower.end()
         if killed:

@@ -10,12 +10,14 @@ import pytest
 from domain.event import HolderForgotten, PreferenceSetReplaced
 from domain.holder import DEFAULT_SET, user
 from projections.history import feed
-from projections.views_file import remove
+from projections.position_watcher import PositionWatcher
+from projections.projector import Projector
+from projections.views_file import open_writer, remove
 from services.errors import NotReady
 from services.opt_out_clock.clock import FILE
 from services.opt_out_clock.measurement import NOTED_WITHIN_MILLISECONDS
-from tests.unit.projections.following import until
-from tests.unit.projections.records import merge_of
+from tests.unit.projections.following import Following, until
+from tests.unit.projections.records import fold_on, merge_of
 from tests.unit.services.opt_out_clock.node import DAY, Time, open_node, open_timed_log
 
 ANN, BEN = user("ann"), user("ben")
@@ -177,6 +179,27 @@ async def test_views_that_are_made_anew_count_nothing_twice(tmp_path: Path, time
         async with open_node(tmp_path, log, time) as node:
             totals = await node.totals()
             assert (totals.opt_outs, totals.while_away, totals.unmeasured) == (2, 0, 0)
+
+
+async def test_what_came_into_the_views_past_the_projector_is_measured(tmp_path: Path, time: Time) -> None:
+    """Views that are made anew while the old ones serve are folded by somebody else, and then take their place."""
+    async with open_timed_log(tmp_path, time) as log, open_node(tmp_path, log, time) as node:
+        await log.say(ANN, NO)
+        await node.folded(log)
+        await node.follower.stop()
+        await log.say(BEN, YES, NO)
+        time.pass_by(DAY)
+        connection = open_writer(tmp_path / "views-1.sqlite")
+        fold_on(connection, await log.log.read(0, limit=100, wait_seconds=0))
+        watcher = PositionWatcher()
+        projector = Projector(node.gate, connection, watcher, observer=node.observer, progress=node.follower.progress)
+        follower = Following(projector, watcher)
+        await log.say(ANN, YES, NO)
+        await until(lambda: watcher.next_offset == len(log.records.all), "the new projector goes on")
+        report = await node.report(DAY / 1000 - 1)
+        assert [one.opt_out.offset for one in report.slow.rows] == [3]
+        assert (await node.totals()).opt_outs == 3
+        await follower.end()
 
 
 async def test_another_ledger_in_the_same_folder_is_measured_anew(tmp_path: Path, time: Time) -> None:
