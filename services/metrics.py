@@ -12,7 +12,7 @@ from domain.fold import FOLD_VERSION, Outcome
 from services.decisions.log import DecisionLog
 from services.intake.counts import IntakeCounts
 from services.ledger import Ledger
-from services.observability.counts import LedgerCounts
+from services.observability.counts import PARKED_CLASSES, LedgerCounts
 from services.observability.described import Scrape
 from services.observability.histogram import Histogram
 from services.version import VERSION
@@ -75,7 +75,7 @@ def _add_progress(scrape: Scrape, environment: str, ledger: Ledger) -> None:
 
 def _add_counts(scrape: Scrape, environment: str, counts: LedgerCounts) -> None:
     folded: Counter[tuple[str, str]] = Counter()
-    parked: Counter[str] = Counter()
+    parked = Counter(dict.fromkeys(PARKED_CLASSES, 0))
     for (type_, outcome, why), count in counts.fates.items():
         folded[type_, outcome] += count
         if outcome == Outcome.PARKED:

@@ -12,6 +12,9 @@ from services.observability.histogram import Histogram
 TRANSACTION_SECONDS: Final = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
 APPEND_SECONDS: Final = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 
+PARKED_CLASSES: Final = ("undecodable", "invalid", "not-this-holders-to-say", "skipped")
+"""Why a record may be parked: each is there at 0, since a query can't see that a counter came to be at 1."""
+
 OUTCOMES: Final[dict[type[AppendOutcome], str]] = {Stored: "stored", Refused: "refused", Unknown: "unknown"}
 
 

@@ -66,8 +66,6 @@ def test_a_life_in_the_log_of_a_node(tmp_path: Path) -> None:
     server = ServerProcess(tmp_path / "data", environment=NOISY).start()
     with closing(Api(server)) as api:
         secrets = [*live_a_life(api)]
-        server.kill()
-        server.start()
         break_views(tmp_path / "data" / "development")
         question = {"recipient": f"user:{TELLTALE}", "workflow": TELLTALE}
         failed = api.request("POST", "/evaluate", json=question, headers={"x-request-id": "evaluate-1"})

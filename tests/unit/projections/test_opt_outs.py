@@ -5,12 +5,14 @@ from pathlib import Path
 
 from hypothesis import given, settings
 
+from domain.fold import Outcome
 from domain.holder import user
 from projections.folding import apply_batch
 from projections.observer import FoldedBatch
 from projections.opt_outs import opt_outs_between
 from projections.skips import in_force, said_by
 from projections.views_file import open_writer
+from services.observability.counts import PARKED_CLASSES
 from tests.unit.projections.random_logs import LOGS, RandomLog
 from tests.unit.projections.records import Records, merge_of
 
@@ -28,6 +30,8 @@ def test_history_tells_of_the_same_opt_outs_as_the_fold(log: RandomLog) -> None:
         parts = opt_outs_between(connection, 0, middle) + opt_outs_between(connection, middle, len(records))
         assert parts == batch.opt_outs
         assert sum(batch.fates.values()) == len(records)
+        parked = {why for _, outcome, why in batch.fates if outcome == Outcome.PARKED}
+        assert parked <= {*PARKED_CLASSES}, "no alert would see the first record of another class"
         connection.close()
 
 
