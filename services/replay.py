@@ -21,6 +21,7 @@ from schemas.record import LogRecord
 from services.errors import ServiceError
 
 READ_WAIT_SECONDS = 5.0
+INTERRUPT_SECONDS = 0.02
 
 Result = TypeVar("Result")
 Arguments = TypeVarTuple("Arguments")
@@ -107,10 +108,14 @@ class Replay:
         return self
 
     async def __aexit__(self, kind: type[BaseException] | None, _: BaseException | None, __: TracebackType | None) -> None:
-        if kind is asyncio.CancelledError:
+        closing = asyncio.ensure_future(self.close())
+        while kind is asyncio.CancelledError and not closing.done():
             # Reading a large file through takes minutes, and whoever gave up waits until its thread is free.
-            self.connection.interrupt()
-        await self.close()
+            # Again and again: what is interrupted between two statements goes on with the next.
+            with suppress(sqlite3.ProgrammingError):
+                self.connection.interrupt()
+            await asyncio.wait({closing}, timeout=INTERRUPT_SECONDS)
+        await closing
         self._thread.shutdown(wait=True)
 
     async def close(self) -> None:

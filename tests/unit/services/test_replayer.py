@@ -1,18 +1,21 @@
 """A replay inside a node: given up at any moment, read while another takes its place, and never left lying about."""
 
 import asyncio
+import sqlite3
 from collections.abc import AsyncIterator
+from threading import Event
 
 import msgspec
 import pytest
 
 from domain.event import PreferenceSetReplaced, Provenance
 from domain.holder import DEFAULT_SET, user
+from projections.views_file import path_of, remove
 from projections.whole_state import PAGE_HOLDERS
 from services.commands import Request, draft_of
 from services.ledger import Ledger
-from services.replay import JobRuns, JobSlot
-from services.replayer import READINGS_MAX, NothingReplayed, Replayer
+from services.replay import JobRuns, JobSlot, Replay
+from services.replayer import READINGS_MAX, SCRATCH_NUMBER, NothingReplayed, Replayer
 from services.source import LogSource
 
 WAIT_SECONDS = 30.0
@@ -120,3 +123,27 @@ async def test_a_node_that_stops_leaves_nothing_of_it_behind(ledger: Ledger) -> 
     await ledger.replayer.start(await written(ledger, 1))
     assert await finished(ledger.replayer) == "done"
     assert leftovers(ledger) != []
+
+
+async def test_whoever_gives_up_does_not_wait_until_a_file_is_read_through(ledger: Ledger) -> None:
+    endless = "WITH RECURSIVE n(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n) SELECT count(*) FROM n"
+    begun = Event()
+    connections: list[sqlite3.Connection] = []
+
+    def count(connection: sqlite3.Connection) -> object:
+        connections.append(connection)
+        begun.set()
+        return connection.execute(endless).fetchone()
+
+    async def read_through() -> None:
+        async with Replay(path_of(ledger.views.folder, SCRATCH_NUMBER), LogSource(ledger.log), lambda *_: None) as replay:
+            await replay.in_thread(count, replay.connection)
+
+    task = asyncio.create_task(read_through())
+    await asyncio.to_thread(begun.wait, WAIT_SECONDS)
+    task.cancel()
+    done, _ = await asyncio.wait({task}, timeout=WAIT_SECONDS)
+    if not done:
+        connections[0].interrupt()
+    assert done, "whoever gave up still waits"
+    remove(ledger.views.folder, SCRATCH_NUMBER)
