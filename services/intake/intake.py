@@ -26,6 +26,7 @@ from services.intake.topics import IntakeTopics
 from services.ledger import Ledger
 from services.log.backoff import Backoff
 from services.log.port import LogUnavailable, LogUnfit
+from services.observability.context import about
 
 READY_POLL_SECONDS: Final = 0.2
 STOP_SECONDS_MAX: Final = 5.0
@@ -51,7 +52,8 @@ class Intake:
 
     def start(self) -> None:
         """Begin, as soon as the ledger can append."""
-        self._task = asyncio.create_task(self._run(), name=f"intake {self._ledger.environment}")
+        with about(self._ledger.environment):
+            self._task = asyncio.create_task(self._run(), name=f"intake {self._ledger.environment}")
 
     async def stop(self) -> None:
         """Let the batch under way end, for STOP_SECONDS_MAX at most, and leave the group. Safe to call twice."""

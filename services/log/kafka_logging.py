@@ -8,7 +8,10 @@ _REPETITIVE_LOGGERS: Final = (
     "aiokafka",
     "aiokafka.client",
     "aiokafka.conn",
+    "aiokafka.consumer.consumer",
     "aiokafka.consumer.fetcher",
+    "aiokafka.consumer.group_coordinator",
+    "aiokafka.consumer.subscription_state",
     "aiokafka.producer.sender",
 )
 
