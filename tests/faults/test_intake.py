@@ -34,11 +34,11 @@ from tests.server_process import SECRET, ServerProcess
 SEED: Final = 20_260_303
 SESSION_SECONDS: Final = "6" if find_servers() else "1"
 """Brokers of others take no less than 6 by themselves."""
-KILLS: Final = 6
+KILLS: Final = 5
 PARTITIONS: Final = 3
 HOLDERS: Final = 5
 BATCH: Final = 10
-PAUSE_SECONDS: Final = 0.03
+PAUSE_SECONDS: Final = 0.1
 
 Json = Any
 
@@ -182,7 +182,7 @@ def test_a_node_killed_again_and_again_takes_in_everything_once(
             ends.append(end_of(kafka_servers, ledger_topic(topics.environment)))
     published = service.end()
     lives = sum(after > before for before, after in pairwise(ends))
-    assert lives > KILLS // 3, f"the lives were too short to take anything in, so the kills showed nothing: {ends}"
+    assert lives >= 2, f"the lives were too short to take anything in, so the kills showed nothing: {ends}"
     with server, closing(Api(server)) as api:
         check_taken(kafka_servers, topics, published, api)
 
