@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from typing import Any, Final
 
 from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
+from aiokafka.errors import IllegalStateError
 
 from services.intake.raw_batch import first_batch
 from services.intake.refusal import IntakeRecord
@@ -129,11 +130,15 @@ class GroupMember(ConsumerRebalanceListener):
         self._started.seek(self._named(partition), offset)
         self._next[partition] = offset
 
-    async def lag(self, partition: int) -> int:
-        """How many records the partition has that were not fetched yet, as far as is known. Raises KafkaError."""
+    async def lag(self, partition: int) -> int | None:
+        """How many records the partition has that were not fetched yet; None if it was taken away. Raises TimeoutError."""
         named = self._named(partition)
-        end = self._started.highwater(named)
-        return 0 if end is None else max(0, end - await self._started.position(named))
+        try:
+            async with asyncio.timeout(ANSWER_SECONDS_MAX):
+                end = self._started.highwater(named)
+                return 0 if end is None else max(0, end - await self._started.position(named))
+        except (AssertionError, IllegalStateError):
+            return None
 
     @property
     def _started(self) -> AIOKafkaConsumer:

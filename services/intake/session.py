@@ -82,11 +82,11 @@ class IntakeSession:
                     async with self._working:
                         if self._generation == self._member.generation:
                             await self._work_on(partition, records)
-                await self._count_lags()
+                await self._look_back()
         finally:
             self._counts.is_taking = False
-            await self._give_back()
-            await self._member.leave()
+            # Both, though one of them fails.
+            await asyncio.gather(self._give_back(), self._member.leave())
 
     async def _fetched(self) -> dict[int, list[IntakeRecord]]:
         try:
@@ -128,7 +128,6 @@ class IntakeSession:
         self._counts.is_taking = True
         if partitions:
             log.info("takes in %s, partitions %s", self._topics.intake, sorted(partitions))
-            self._on_progress()
 
     async def _begin(self, partition: int, generation: int) -> None:
         committed, earliest, end = await self._member.start_of(partition)
@@ -164,11 +163,14 @@ class IntakeSession:
         if refusals:
             refused, of = len(refusals), len(records)
             log.info("%s partition %d: refused %d of %d records", self._topics.intake, partition, refused, of)
-        self._on_progress()
 
-    async def _count_lags(self) -> None:
-        if self._generation == self._member.generation:
-            self._counts.lag_records = {partition: await self._member.lag(partition) for partition in self._committers}
+    async def _look_back(self) -> None:
+        """After a round in which nothing went wrong."""
+        if self._generation != self._member.generation:
+            return
+        lags = {partition: await self._member.lag(partition) for partition in self._committers}
+        self._counts.lag_records = {partition: lag for partition, lag in lags.items() if lag is not None}
+        self._on_progress()
 
     async def _give_back(self) -> None:
         committers, self._committers = self._committers, {}
