@@ -33,6 +33,7 @@ def variables(kafka_servers: str) -> dict[str, str]:
     values = {
         "PREFLEDGER_KAFKA": kafka_servers,
         "PREFLEDGER_ENVIRONMENTS": f"test-{uuid4().hex}",
+        "PREFLEDGER_INTAKE": "off",
         "PREFLEDGER_SECRET": SECRET,
         "PREFLEDGER_ADMIN_KEY": ADMIN_KEY,
     }
