@@ -105,7 +105,8 @@ def test_both_tell_the_same_of_everything(nodes: list[Api]) -> None:
 
 def test_both_replay_the_log_to_the_same(nodes: list[Api]) -> None:
     """What an auditor writes out on one node can be checked on the other, long after."""
-    position = nodes[0].position()
+    for _ in range(5):
+        position = nodes[0].put_set(f"user:{fresh()}", OPT_OUT)["position"]
     nodes[1].put_set(f"user:{fresh()}", OPT_OUT)
     told = []
     for node in nodes:
@@ -117,7 +118,7 @@ def test_both_replay_the_log_to_the_same(nodes: list[Api]) -> None:
         holders = node.request("GET", "/replay/holders", params={"position": position}).text
         told.append((progress["manifest"], holders, node.get("/replay/environment", position=position)))
     assert told[0] == told[1]
-    assert told[0][1].count("\n") == sum(told[0][0]["counts"]["holders"].values()) > 10
+    assert told[0][1].count("\n") == sum(told[0][0]["counts"]["holders"].values()) > 5
 
 
 def test_a_key_of_one_is_a_key_of_the_other_until_it_is_revoked(nodes: list[Api]) -> None:
