@@ -105,8 +105,7 @@ def test_both_tell_the_same_of_everything(nodes: list[Api]) -> None:
 
 def test_both_replay_the_log_to_the_same(nodes: list[Api]) -> None:
     """What an auditor writes out on one node can be checked on the other, long after."""
-    for _ in range(5):
-        position = nodes[0].put_set(f"user:{fresh()}", OPT_OUT)["position"]
+    *_, position = [nodes[0].put_set(f"user:{fresh()}", OPT_OUT)["position"] for _ in range(5)]
     nodes[1].put_set(f"user:{fresh()}", OPT_OUT)
     told = []
     for node in nodes:
