@@ -7,14 +7,14 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from uuid import uuid4
 
-from benchmarks import append, batch, evaluation, replay
+from benchmarks import append, batch, evaluation, history, replay
 from benchmarks.machine import description, show
 from services.log.kafka_log import KafkaEventLog
 from services.log.port import EventLog
 from services.log.sqlite_log import SqliteEventLog
 from tests.kafka_broker import NoBrokerError, find_broker, find_servers
 
-LINES = ("append", "replay", "evaluation", "batch")
+LINES = ("append", "replay", "evaluation", "batch", "history")
 
 
 async def on_log(log: EventLog, measure: Callable[[EventLog], Awaitable[None]]) -> None:
@@ -60,6 +60,9 @@ def main() -> None:
     parser.add_argument("lines", nargs="*", default=LINES, help=f"which of {', '.join(LINES)}; all by default")
     parser.add_argument("--holders", type=int, default=1_000_000, help="stored holders for evaluation and batch")
     parser.add_argument("--small", type=int, default=100_000, help="stored holders for replay, and memory's comparison")
+    parser.add_argument(
+        "--events", type=int, default=1_000_000, help="events of history; 10,000,000 take 15 GB and patience"
+    )
     parser.add_argument("--rounds", type=int, default=5, help="alternated rounds, of which the median counts")
     parser.add_argument("--folder", type=Path, help="where prepared ledgers are kept for the next run")
     arguments = parser.parse_args()
@@ -75,6 +78,8 @@ def main() -> None:
             evaluation.run(folder, arguments.holders, arguments.small, arguments.rounds)
         if "batch" in arguments.lines:
             batch.run(folder, arguments.holders, arguments.rounds)
+        if "history" in arguments.lines:
+            history.run(folder, arguments.events, arguments.rounds)
 
 
 main()

@@ -52,6 +52,11 @@ async def connect(port: int, count: int) -> list[Connection]:
     return [protocol for _, protocol in made]
 
 
+def get(path: str, token: str) -> bytes:
+    """The bytes of a GET."""
+    return f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nAuthorization: Bearer {token}\r\n\r\n".encode()
+
+
 def post(path: str, body: bytes, token: str) -> bytes:
     """The bytes of a POST."""
     return (

@@ -80,9 +80,13 @@ class Maker:
 
     def change(self, number: int, holders: int) -> NewRecord:
         """A later change of one choice by a user at random."""
+        return self.change_of(self.random.randrange(holders), number)
+
+    def change_of(self, user_number: int, number: int) -> NewRecord:
+        """A later change of one choice by a user."""
         pick = self.random
         patch = parse_preference_patch({"channel_types": {pick.choice(CHANNELS): pick.random() < 0.5}})
-        return self.record(recipient(pick.randrange(holders)), PreferenceSetMerged(DEFAULT_SET, patch), number)
+        return self.record(recipient(user_number), PreferenceSetMerged(DEFAULT_SET, patch), number)
 
 
 def stored(records: Iterator[NewRecord], first_offset: int) -> Iterator[LogRecord]:
