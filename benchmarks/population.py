@@ -2,6 +2,7 @@
 
 import random
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 from domain.catalogue import EntryKind, parse_entry
@@ -29,6 +30,11 @@ FILL_BATCH = 20_000
 def recipient(number: int) -> Holder:
     """One of the made-up users."""
     return user(f"user-{number:08d}")
+
+
+@cache
+def _choice(channel: str, value: bool) -> Body:
+    return PreferenceSetMerged(DEFAULT_SET, parse_preference_patch({"channel_types": {channel: value}}))
 
 
 class Maker:
@@ -85,8 +91,7 @@ class Maker:
     def change_of(self, user_number: int, number: int) -> NewRecord:
         """A later change of one choice by a user."""
         pick = self.random
-        patch = parse_preference_patch({"channel_types": {pick.choice(CHANNELS): pick.random() < 0.5}})
-        return self.record(recipient(user_number), PreferenceSetMerged(DEFAULT_SET, patch), number)
+        return self.record(recipient(user_number), _choice(pick.choice(CHANNELS), pick.random() < 0.5), number)
 
 
 def stored(records: Iterator[NewRecord], first_offset: int) -> Iterator[LogRecord]:
