@@ -26,7 +26,7 @@ from tests.integration.command_line import run
 from tests.integration.http.api import refused
 from tests.model.ledger_file import ENVIRONMENT, write_to_file, write_to_topic
 from tests.model.ledger_model import content_of
-from tests.model.nodes import HANG_SECONDS, Node, position_of, publish, published, read_on, try_to_publish, verify
+from tests.model.nodes import HANG_SECONDS, PATIENCE, Node, position_of, publish, published, read_on, try_to_publish, verify
 from tests.model.publishers import Publisher
 from tests.model.tangle import Tangle
 from tests.model.witness import Witness
@@ -235,7 +235,7 @@ class OneNode(LedgerMachine):
 
     def __init__(self, nursery: Nursery) -> None:
         self.folder = Path(tempfile.mkdtemp(prefix="ledger-machine-"))
-        super().__init__([Node(ServerProcess(self.folder / "data"), nursery)])
+        super().__init__([Node(ServerProcess(self.folder / "data", environment=PATIENCE), nursery)])
 
     def secrets(self) -> Secrets:
         return Secrets(embedded_secret(self.folder / "data"), ENVIRONMENT)
@@ -263,7 +263,7 @@ class TwoNodes(LedgerMachine):
         self.folder = Path(tempfile.mkdtemp(prefix="ledger-machine-"))
         done = run("init", "--kafka", servers, "--environments", self.environment, settings={"PREFLEDGER_SECRET": SECRET})
         assert done.status == 0, done.err
-        variables = {"PREFLEDGER_ENVIRONMENTS": self.environment}
+        variables = {**PATIENCE, "PREFLEDGER_ENVIRONMENTS": self.environment}
         super().__init__(
             [
                 Node(ServerProcess(self.folder / str(number), kafka=servers, environment=variables), nursery)
@@ -304,7 +304,7 @@ def nurseries(tmp_path: Path) -> Iterator[list[Nursery]]:
 
 def test_an_embedded_ledger_is_what_the_model_says(nurseries: list[Nursery]) -> None:
     run_state_machine_as_test(
-        cast(type[LedgerMachine], lambda: OneNode(nurseries[0])), settings=settings_of(examples=8, steps=25)
+        cast(type[LedgerMachine], lambda: OneNode(nurseries[0])), settings=settings_of(examples=6, steps=25)
     )
 
 

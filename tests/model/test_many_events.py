@@ -29,7 +29,7 @@ from tests.faults.whole_ledger import rebuilt_digest
 from tests.model.comparing import text_of
 from tests.model.ledger_file import ENVIRONMENT, log_file, write_timed, write_to_file
 from tests.model.ledger_model import Record
-from tests.model.nodes import HANG_SECONDS, Node, position_of, published, read_on, try_to_publish
+from tests.model.nodes import HANG_SECONDS, PATIENCE, Node, position_of, published, read_on, try_to_publish
 from tests.model.publishers import Publisher
 from tests.model.tangle import Tangle
 from tests.model.witness import Witness
@@ -162,7 +162,8 @@ def story(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Story]:
     kinds = ["user:u{}"] * 8 + ["object:a%3Ab:o{}", "tenant:t{}"]
     publisher = Publisher(chance, [kinds[number % 10].format(number) for number in range(holders)], environments_own=0.01)
     with contextlib.ExitStack() as stack:
-        yield Story(node_of(stack, ServerProcess(tmp_path / "data")), chance, publisher, time.time_ns() // 1_000_000, stack)
+        node = node_of(stack, ServerProcess(tmp_path / "data", environment=PATIENCE))
+        yield Story(node, chance, publisher, time.time_ns() // 1_000_000, stack)
 
 
 def node_of(stack: contextlib.ExitStack, server: ServerProcess) -> Node:
@@ -208,7 +209,7 @@ def upgrade(story: Story, folder: Path) -> None:
     code = write_code(folder / "next-release")
     story.schemas = code / "schemas" / "avsc"
     server = story.node.server
-    variables = {"PYTHONPATH": f"{code}{os.pathsep}{ROOT}"}
+    variables = {**PATIENCE, "PYTHONPATH": f"{code}{os.pathsep}{ROOT}"}
     story.node = node_of(story.stack, ServerProcess(server.data, port=server.port, environment=variables))
 
 
