@@ -160,7 +160,8 @@ def story(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Story]:
     holders = int(request.config.getoption("--model-events")) // EVENTS_A_HOLDER
     chance = random.Random(SEED)
     kinds = ["user:u{}"] * 8 + ["object:a%3Ab:o{}", "tenant:t{}"]
-    publisher = Publisher(chance, [kinds[number % 10].format(number) for number in range(holders)], environments_own=0.01)
+    names = ["tenant:acme", *(kinds[number % 10].format(number) for number in range(1, holders))]
+    publisher = Publisher(chance, names, environments_own=0.01)
     with contextlib.ExitStack() as stack:
         node = node_of(stack, ServerProcess(tmp_path / "data", environment=PATIENCE))
         yield Story(node, chance, publisher, time.time_ns() // 1_000_000, stack)

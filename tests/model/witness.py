@@ -13,6 +13,7 @@ Json = Any
 
 OPENED: Json = {"type": "LedgerOpened", "holder": "environment"}
 DEFAULT_POLICY: Json = {"decide": "every_rule_allows", "own_default_in_tenant": "above_tenant_defaults"}
+EVALUATED_AT = "2026-03-03T14:05:00Z"
 EVENT_MEMBERS = ("position", "version", "before", "after", "decides")
 
 
@@ -60,7 +61,10 @@ class Witness:
         check_hidden((at for at, (_, is_forgotten) in enumerate(told) if is_forgotten), self.model)
 
     def check_moment(self, api: Api, holder: str, offset: int, *, by_time: bool) -> Json:
-        """Everything that a node tells of a holder as of a record, or as of its time; what it told."""
+        """Everything that a node tells of a holder as of a record, or as of its time; what it told, decisions too.
+
+        Of decisions and resolved sets the model knows nothing but that they must be the same whenever they are asked for.
+        """
         as_of = instant(self.model.recorded_at[offset]) if by_time else self.positions[offset]
         if by_time:
             offset = self.model.offset_at(self.model.recorded_at[offset])
@@ -80,7 +84,7 @@ class Witness:
             wanted = {**members, "position": self.positions[offset]}
             assert text_of(shown) == text_of(wanted), f"{holder}{path} as of record {offset}:\n{shown}\nis not\n{wanted}"
             assert ("settled" in told[path]) == by_time
-        return told
+        return {path: _timeless(answer) for path, answer in (told | _followed(api, holder, as_of)).items()}
 
     def _provenance(self, stream: Stream, set_name: str) -> list[Json]:
         """For each path of a set that ever had a value, the changes that it went through, newest first."""
@@ -104,7 +108,6 @@ class Witness:
 def _ask(api: Api, path: str, as_of: str) -> Json:
     """An answer; where it has pages, all of them, and of each event only what the model knows."""
     told = api.get(path, as_of=as_of)
-    told.pop("stale_seconds", None)
     if not path.endswith("/provenance"):
         return told
     pages = [told]
@@ -115,6 +118,21 @@ def _ask(api: Api, path: str, as_of: str) -> Json:
         events = [{name: event[name] for name in EVENT_MEMBERS if name in event} for event in leaf.pop("events")]
         found.setdefault(leaf["path"], {**leaf, "events": []})["events"] += events
     return {**told, "leaves": [found[path] for path in sorted(found)]}
+
+
+def _timeless(answer: Json) -> Json:
+    """An answer without what depends on when it was asked for."""
+    return {name: value for name, value in answer.items() if name not in ("stale_seconds", "settled")}
+
+
+def _followed(api: Api, holder: str, as_of: str) -> Json:
+    """What follows from a holder's sets and those of others: the resolved set, and what is decided by it, and why."""
+    resolved = api.get(f"/holders/{holder}/preferences/default", as_of=as_of, resolved="true", tenant="acme")
+    if not holder.startswith(("user:", "object:")):
+        return {"resolved": resolved}
+    asked = {"recipient": holder, "workflow": "w", "tenant": "acme", "at": EVALUATED_AT, "as_of": as_of, "explain": True}
+    answer = api.ok("POST", "/evaluate", json=asked)
+    return {"resolved": resolved, "decided": {name: answer[name] for name in ("decisions", "position", "evaluated_at")}}
 
 
 def _shown(sets: dict[str, Item]) -> Json:
