@@ -17,6 +17,7 @@ from services.opt_out_clock.measurement import SlowOptOut, Totals
 LISTED_MAX: Final = 100_000
 """Slow opt-outs that are kept by themselves; beyond it the slowest are."""
 LISTED_AFTER_CUT: Final = 90_000
+BUSY_SECONDS: Final = 5.0
 
 _APPLICATION_ID: Final = 0x706C6F63
 _TABLES: Final = """
@@ -47,12 +48,16 @@ class OptOutStore:
     """The file. For use on one thread at a time. Raises sqlite3.Error for what the disk does."""
 
     def __init__(self, path: Path) -> None:
-        """Opens the file, or makes it. Raises StoreUnusable."""
-        self._connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+        """Opens the file, or makes it. Raises StoreUnusable for what the file is, sqlite3.Error for what the disk does."""
+        self._connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=BUSY_SECONDS)
         try:
             self._prepare(path)
             self.totals = self._read_totals()
             self._listed: int = self._connection.execute("SELECT count(*) FROM slow").fetchone()[0]
+        except sqlite3.OperationalError:
+            # Locked, full, gone: the file itself may be sound.
+            self._connection.close()
+            raise
         except (sqlite3.DatabaseError, msgspec.MsgspecError) as error:
             self._connection.close()
             raise StoreUnusable(f"{path} can't be used: {error}") from error

@@ -1,5 +1,6 @@
 """The opt-out clock's file: bounded, and honest about what it left out."""
 
+import sqlite3
 from pathlib import Path
 
 import pytest
@@ -52,3 +53,15 @@ def test_a_file_of_something_else_is_refused(tmp_path: Path) -> None:
     (tmp_path / "f.sqlite").write_bytes(b"x" * 5_000)
     with pytest.raises(StoreUnusable):
         OptOutStore(tmp_path / "f.sqlite")
+
+
+def test_a_file_that_somebody_holds_is_not_taken_for_a_broken_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It would be put aside, and with it what was measured for years."""
+    monkeypatch.setattr(module, "BUSY_SECONDS", 0.01)
+    path = tmp_path / "f.sqlite"
+    holder = sqlite3.connect(path, isolation_level=None)
+    holder.execute("CREATE TABLE t (a)")
+    holder.execute("BEGIN EXCLUSIVE")
+    with pytest.raises(sqlite3.OperationalError, match="locked"):
+        OptOutStore(path)
+    holder.close()
