@@ -46,6 +46,7 @@ ROUTES: Final[dict[tuple[str, str], tuple[str | None, str, Json]]] = {
     ("DELETE", "/holders/{holder}"): ("admin", "/holders/user:gone", None),
     ("GET", "/holders/{holder}/history"): ("read", "/holders/user:a/history", None),
     ("GET", "/history"): ("audit", "/history?limit=1", None),
+    ("GET", "/opt-out-clock"): ("audit", "/opt-out-clock", None),
     ("GET", "/holders/{holder}/report"): ("audit", "/holders/user:a/report", None),
     ("GET", "/holders/{holder}/preferences"): ("read", "/holders/user:a/preferences", None),
     ("GET", "/holders/{holder}/preferences/{set_name}"): ("read", "/holders/user:a/preferences/default", None),
