@@ -61,6 +61,13 @@ class OtherLedger(ServiceError):
     status = 409
 
 
+class Conflict(ServiceError):
+    """The request does not fit what is going on, or what was done already."""
+
+    type = "conflict"
+    status = 409
+
+
 class VersionMismatch(ServiceError):
     """The set was changed since the version that the writer saw."""
 

@@ -10,16 +10,10 @@ from functools import partial
 from typing import Any, TypeVar
 from uuid import UUID
 
-from domain.event import HolderDescribed, PreferenceSetMerged, item_of
-from domain.fold import patched
-from domain.preference_set import LEAVES_MAX
 from projections.history import earlier_event, event_at
 from projections.position_watcher import PositionWatcher
-from projections.state import PresentState
 from projections.views_reader import ViewsReader
-from schemas.codec import Draft, Encoded, encode
-from schemas.record import NewRecord
-from services.cloud_events import headers_of
+from schemas.codec import Draft
 from services.errors import (
     EventIdReused,
     LedgerIsSealed,
@@ -27,17 +21,12 @@ from services.errors import (
     OutcomeUnknown,
     PositionNotReached,
     ServiceError,
-    TooLarge,
-    Unprocessable,
     VersionMismatch,
 )
 from services.log.port import AppendOutcome, EventLog, Refused, Stored
+from services.preparing import Prepared, prepared_drafts
 from services.readiness import Readiness
 
-RECORD_BYTES_MAX = 1_000_000
-"""Fits a batch of a Kafka topic with Kafka's own limit, so that both logs take the same events."""
-LEAF_BYTES_MIN = 14
-"""What the smallest leaf takes in a view, once with its value and once with where it came from."""
 FEW_EVENTS = 8
 """What one request may cost the event loop itself: below a millisecond."""
 UNRESOLVED_MAX = 10_000
@@ -109,7 +98,7 @@ class Publisher:
         self._readiness.check_append()
         self._check_unresolved(drafts)
         prepared = await self._read(
-            partial(_prepared, drafts=drafts, source=self._source, may_repeat=may_repeat), len(drafts)
+            partial(prepared_drafts, drafts=drafts, source=self._source, may_repeat=may_repeat), len(drafts)
         )
         fresh = [index for index, one in enumerate(prepared) if one.earlier is None]
         records = [prepared[index].record for index in fresh]
@@ -130,7 +119,7 @@ class Publisher:
             return self._reader().read_now(function)
         return await self._reader().read(function)
 
-    def _known(self, draft: Draft, prepared: "_Prepared") -> Result | None:
+    def _known(self, draft: Draft, prepared: Prepared) -> Result | None:
         """What became of this event when it was sent before; None when it was not."""
         if prepared.earlier is None:
             return None
@@ -232,64 +221,10 @@ class Publisher:
         return LedgerIsSealed("this ledger is sealed and takes no more events; use the one that follows it", **identity)
 
 
-@dataclass(frozen=True, slots=True)
-class _Prepared:
-    """An event ready to be appended, or with what became of it when it was sent before."""
-
-    record: NewRecord
-    fingerprint: bytes
-    earlier: tuple[dict[str, Any], bytes] | None
-
-
-def _prepared(connection: sqlite3.Connection, drafts: Sequence[Draft], source: str, *, may_repeat: bool) -> list[_Prepared]:
-    """All that can be done before the first event is appended. Raises TooLarge, Unprocessable."""
-    prepared: list[_Prepared] = []
-    for draft in drafts:
-        encoded = _encoded(draft)
-        earlier = earlier_event(connection, draft.stream, draft.event_id) if may_repeat else None
-        if earlier is None:
-            # What was applied once is answered so, however much the document has grown since.
-            _check_growth(connection, draft)
-        record = NewRecord(draft.stream, encoded.value, headers_of(draft, source))
-        prepared.append(_Prepared(record, encoded.fingerprint, earlier))
-    return prepared
-
-
 def _entries_at(connection: sqlite3.Connection, offsets: Sequence[int]) -> dict[int, dict[str, Any]]:
     """The history rows at these offsets, of those that are folded."""
     entries = ((offset, event_at(connection, offset)) for offset in offsets)
     return {offset: entry for offset, entry in entries if entry is not None}
-
-
-def _check_growth(connection: sqlite3.Connection, draft: Draft) -> None:
-    """Raises Unprocessable where a merge would make a document too large. A courtesy: the log could hold it.
-
-    A set that only ever grew would make every event and every answer of its holder dearer.
-    """
-    body = draft.body
-    if not isinstance(body, PreferenceSetMerged | HolderDescribed) or not body.patch.leaves:
-        return
-    item = item_of(body) or ""
-    state = PresentState(connection)
-    if state.bytes_of(draft.stream, item) // LEAF_BYTES_MIN + len(body.patch.leaves) <= LEAVES_MAX:
-        return
-    row = state.item(draft.stream, item)
-    after = len(patched(row.stored.leaves if row is not None else {}, body.patch))
-    if after > LEAVES_MAX:
-        raise Unprocessable(
-            f"nothing was appended: {item} of {str(draft.holder)[:60]!r} would have {after} values, and {LEAVES_MAX} are "
-            "the most allowed; take some away first"
-        )
-
-
-def _encoded(draft: Draft) -> Encoded:
-    encoded = encode(draft)
-    if len(encoded.value) > RECORD_BYTES_MAX:
-        raise TooLarge(
-            f"nothing was appended: an event takes {len(encoded.value)} bytes in the log, "
-            f"and {RECORD_BYTES_MAX} are the most allowed; make it smaller, or several"
-        )
-    return encoded
 
 
 def _text(event_id: bytes) -> str:

@@ -20,7 +20,7 @@ from schemas.codec import MARKER
 from services.identifiers import new_event_id
 from services.intake.refusal import REASONS
 from services.intake.topics import IntakeTopics
-from services.publisher import RECORD_BYTES_MAX
+from services.preparing import RECORD_BYTES_MAX
 from tests.faults.whole_ledger import feed_of
 from tests.integration.command_line import run
 from tests.integration.http.api import Api

@@ -22,7 +22,7 @@ from services.intake.acceptance import Acceptance
 from services.intake.refusal import IntakeRecord
 from services.ledger import Ledger
 from services.log.port import AppendOutcome, EventLog, LogBounds, Unknown
-from services.publisher import RECORD_BYTES_MAX
+from services.preparing import RECORD_BYTES_MAX
 from services.secrets import Secrets
 from services.settings import Settings
 

@@ -1,0 +1,77 @@
+"""Events made ready to be appended: all that can be said against one before anything is stored."""
+
+import sqlite3
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from domain.event import HolderDescribed, PreferenceSetMerged, item_of
+from domain.fold import patched
+from domain.preference_set import LEAVES_MAX
+from projections.history import earlier_event
+from projections.state import PresentState
+from schemas.codec import Draft, Encoded, encode
+from schemas.record import NewRecord
+from services.cloud_events import headers_of
+from services.errors import TooLarge, Unprocessable
+
+RECORD_BYTES_MAX = 1_000_000
+"""Fits a batch of a Kafka topic with Kafka's own limit, so that both logs take the same events."""
+LEAF_BYTES_MIN = 14
+"""What the smallest leaf takes in a view, once with its value and once with where it came from."""
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """An event ready to be appended, or with what became of it when it was sent before."""
+
+    record: NewRecord
+    fingerprint: bytes
+    earlier: tuple[dict[str, Any], bytes] | None
+
+
+def prepared_drafts(
+    connection: sqlite3.Connection, drafts: Sequence[Draft], source: str, *, may_repeat: bool
+) -> list[Prepared]:
+    """All that can be done before the first event is appended. Raises TooLarge, Unprocessable."""
+    prepared: list[Prepared] = []
+    for draft in drafts:
+        encoded = _encoded(draft)
+        earlier = earlier_event(connection, draft.stream, draft.event_id) if may_repeat else None
+        if earlier is None:
+            # What was applied once is answered so, however much the document has grown since.
+            _check_growth(connection, draft)
+        record = NewRecord(draft.stream, encoded.value, headers_of(draft, source))
+        prepared.append(Prepared(record, encoded.fingerprint, earlier))
+    return prepared
+
+
+def _check_growth(connection: sqlite3.Connection, draft: Draft) -> None:
+    """Raises Unprocessable where a merge would make a document too large. A courtesy: the log could hold it.
+
+    A set that only ever grew would make every event and every answer of its holder dearer.
+    """
+    body = draft.body
+    if not isinstance(body, PreferenceSetMerged | HolderDescribed) or not body.patch.leaves:
+        return
+    item = item_of(body) or ""
+    state = PresentState(connection)
+    if state.bytes_of(draft.stream, item) // LEAF_BYTES_MIN + len(body.patch.leaves) <= LEAVES_MAX:
+        return
+    row = state.item(draft.stream, item)
+    after = len(patched(row.stored.leaves if row is not None else {}, body.patch))
+    if after > LEAVES_MAX:
+        raise Unprocessable(
+            f"nothing was appended: {item} of {str(draft.holder)[:60]!r} would have {after} values, and {LEAVES_MAX} are "
+            "the most allowed; take some away first"
+        )
+
+
+def _encoded(draft: Draft) -> Encoded:
+    encoded = encode(draft)
+    if len(encoded.value) > RECORD_BYTES_MAX:
+        raise TooLarge(
+            f"nothing was appended: an event takes {len(encoded.value)} bytes in the log, "
+            f"and {RECORD_BYTES_MAX} are the most allowed; make it smaller, or several"
+        )
+    return encoded
