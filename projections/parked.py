@@ -9,15 +9,16 @@ from uuid import UUID
 
 import msgspec
 
+from domain.document import Change
 from domain.event import HolderForgotten, SetsAdopted
 from projections.position import instant_text
+from projections.state import change_of
 from projections.stored_item import StoredItem, decode_item
 
 PAGE_LIMIT = 1_000
 SCAN_LIMIT = 20_000
 """Rows that a page may look at, whatever it leaves out of them: what one request may cost."""
-COUNTED_MAX = 2_000
-"""Records that are looked at to count the open ones: what one look at the metrics may cost."""
+COUNTED_AT_ONCE = 2_000
 
 _NOT_ITS_HOLDERS: Final = "only the environment can say what this event says, and another holder says it"
 
@@ -67,12 +68,16 @@ class ParkedPage:
 
 
 @dataclass(frozen=True, slots=True)
-class ParkedSummary:
-    """The open records among the oldest COUNTED_MAX that are looked at, and when the oldest of them was recorded."""
+class OpenRecords:
+    """The open records of a stretch of the log, and when the oldest of them was recorded."""
 
-    open: int = 0
+    count: int = 0
+    begun: int = 0
+    """Those of them of which a replay began and has not come to its end."""
     oldest_offset: int | None = None
     oldest_recorded_at_milliseconds: int | None = None
+    next_start: int | None = None
+    """Where the next stretch begins; None where the log ends."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +86,11 @@ class LaterRecord:
 
     offset: int
     item: str | None
-    changes: list[dict[str, Any]]
+    shown_changes: list[dict[str, Any]]
+
+    def changes_of(self, item: str) -> tuple[Change, ...]:
+        """What it changed in one item."""
+        return tuple(change_of(shown) for shown in self.shown_changes if shown.get("item", self.item) == item)
 
 
 # What a replay promised counts only once its event is there: the node that began it may have died in between.
@@ -101,8 +110,7 @@ def page(connection: sqlite3.Connection, environment_stream: bytes, query: Parke
     comparison, order, step = (">=", "ASC", 1) if query.oldest_first else ("<=", "DESC", -1)
     rows = _asked(
         connection,
-        f"SELECT {_COLUMNS} {_FROM} WHERE {_PARKED} AND h.offset {comparison} ? "
-        f"ORDER BY h.offset {order} LIMIT ?",
+        f"SELECT {_COLUMNS} {_FROM} WHERE {_PARKED} AND h.offset {comparison} ? ORDER BY h.offset {order} LIMIT ?",
         (environment_stream, query.start, SCAN_LIMIT),
     )
     records: list[ParkedRecord] = []
@@ -130,17 +138,22 @@ def newest_parked(connection: sqlite3.Connection) -> int:
     return -1 if row[0] is None else int(row[0])
 
 
-def summary(connection: sqlite3.Connection, environment_stream: bytes, start: int = 0) -> ParkedSummary:
-    """How many records from `start` on are open."""
+def open_records(connection: sqlite3.Connection, environment_stream: bytes, start: int) -> OpenRecords:
+    """The open ones among COUNTED_AT_ONCE parked records from `start` on."""
     rows = _asked(
         connection,
         f"SELECT {_COLUMNS} {_FROM} WHERE {_PARKED} AND h.offset >= ? ORDER BY h.offset LIMIT ?",
-        (environment_stream, start, COUNTED_MAX),
+        (environment_stream, start, COUNTED_AT_ONCE),
     )
-    waiting = [record for record in map(_record, rows) if record.state is ParkedState.OPEN]
-    if not waiting:
-        return ParkedSummary()
-    return ParkedSummary(len(waiting), waiting[0].offset, waiting[0].recorded_at_milliseconds)
+    records = [_record(row) for row in rows]
+    waiting = [record for record in records if record.state is ParkedState.OPEN]
+    return OpenRecords(
+        count=len(waiting),
+        begun=sum(record.act is not None for record in waiting),
+        oldest_offset=waiting[0].offset if waiting else None,
+        oldest_recorded_at_milliseconds=waiting[0].recorded_at_milliseconds if waiting else None,
+        next_start=records[-1].offset + 1 if len(records) == COUNTED_AT_ONCE else None,
+    )
 
 
 def records_since(connection: sqlite3.Connection, stream: bytes, offset: int, limit: int) -> list[LaterRecord]:

@@ -122,7 +122,7 @@ class PastState:
             if outcome != "applied" or (named is not None and named != item):
                 continue
             changes = [
-                _change(shown) for shown in msgspec.json.decode(detail)["changes"] if shown.get("item", named) == item
+                change_of(shown) for shown in msgspec.json.decode(detail)["changes"] if shown.get("item", named) == item
             ]
             if named is None and not changes:
                 continue
@@ -145,5 +145,6 @@ class PastState:
         return None if row is None else ItemRow(row[0], row[1], decode_item(row[2]))
 
 
-def _change(shown: dict[str, Any]) -> Change:
+def change_of(shown: dict[str, Any]) -> Change:
+    """A change, from how history shows it."""
     return Change(shown["path"], shown.get("before", MISSING), shown.get("after", MISSING))

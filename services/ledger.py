@@ -29,6 +29,7 @@ from services.observability.context import about
 from services.observability.counts import LedgerCounts
 from services.observability.ledger_observer import LedgerObserver
 from services.observability.observed_log import ObservedLog
+from services.observability.parked_watch import ParkedWatch
 from services.observability.traces import LedgerTraces
 from services.opt_out_clock.clock import OptOutClock
 from services.publisher import Publisher
@@ -115,6 +116,7 @@ class Ledger:
             ),
         )
         self.environment_stream = secrets.stream_key(ENVIRONMENT)
+        self.parked = ParkedWatch(self.views, self.environment_stream)
         self._trouble: str | None = None
         self.is_ending = False
         """Set as soon as the node is told to stop: an answer that would go on for ever ends then."""
@@ -150,7 +152,7 @@ class Ledger:
         async with AsyncExitStack() as last_first:
             jobs = (self.verifier.cancel, self.rebuilder.cancel, self.replayer.cancel, self.remaker.stop)
             stores = (self.decisions.stop, self.log.stop, self.opt_out_clock.stop)
-            for stop in (*stores, self.views.stop, *jobs, self.bulk.stop):
+            for stop in (*stores, self.views.stop, *jobs, self.parked.stop, self.bulk.stop):
                 last_first.push_async_callback(stop)
 
     async def _start(self) -> None:
@@ -163,6 +165,7 @@ class Ledger:
             await self.opt_out_clock.start(lambda: self.views.reader)
             self.views.start()
             self.bulk.start()
+            self.parked.start()
         except Exception as error:
             # A bug, most likely. The other environments go on, and this one says that it does not.
             self.views.progress.state = State.STOPPED

@@ -1,6 +1,7 @@
 """Prometheus metrics: what is counted elsewhere, gathered when it is asked for."""
 
 import platform
+import time
 from collections import Counter
 from collections.abc import Iterable, Mapping
 
@@ -9,6 +10,7 @@ from prometheus_client.core import Metric
 from prometheus_client.registry import Collector
 
 from domain.fold import FOLD_VERSION, Outcome
+from projections.parked import OpenRecords
 from services.decisions.log import DecisionLog
 from services.intake.counts import IntakeCounts
 from services.ledger import Ledger
@@ -49,6 +51,7 @@ class NodeCollector(Collector):
         for environment, ledger in self._ledgers.items():
             _add_progress(scrape, environment, ledger)
             _add_counts(scrape, environment, ledger.counts)
+            _add_parked(scrape, environment, ledger.parked.found)
             scrape.add("prefledger_optout_effective_seconds", [environment], ledger.opt_out_clock.histogram)
             scrape.add("prefledger_optouts_unmeasured", [environment], ledger.opt_out_clock.unmeasured)
             if ledger.decisions.is_on:
@@ -88,6 +91,13 @@ def _add_counts(scrape: Scrape, environment: str, counts: LedgerCounts) -> None:
         scrape.add("prefledger_appends_total", [environment, outcome], count)
     scrape.add("prefledger_sqlite_transaction_seconds", [environment], counts.transaction_seconds)
     scrape.add("prefledger_append_seconds", [environment], counts.append_seconds)
+
+
+def _add_parked(scrape: Scrape, environment: str, parked: OpenRecords) -> None:
+    scrape.add("prefledger_parked_records", [environment], parked.count)
+    if parked.oldest_recorded_at_milliseconds is not None:
+        age_seconds = max(0.0, time.time() - parked.oldest_recorded_at_milliseconds / 1_000)
+        scrape.add("prefledger_parked_oldest_seconds", [environment], age_seconds)
 
 
 def _add_decisions(scrape: Scrape, environment: str, decisions: DecisionLog) -> None:

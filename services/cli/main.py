@@ -22,6 +22,7 @@ COMMANDS = {
     "verify": "services.cli.verify:verify",
     "replay": "services.cli.replay:replay",
     "opt-outs": "services.cli.opt_outs:opt_outs",
+    "parked": "services.cli.parked:parked",
     "keys": "services.cli.keys:keys",
     "log": "services.cli.log:log",
     "schemas": "services.cli.schemas:schemas",

@@ -21,6 +21,7 @@ from services.http import (
     keys,
     operations,
     opt_outs,
+    parked,
     provenance,
     replay,
     report,
@@ -50,7 +51,7 @@ from services.workflow_runs import WorkflowRuns
 PREFIX = "/ledger/v1"
 _MODULES = (
     sets, provenance, history, report, holders, catalogue, decisions, events, keys, signing_keys, operations, verify,
-    replay, opt_outs, workflow_runs,
+    replay, opt_outs, parked, workflow_runs,
 )  # fmt: skip
 ROUTERS = tuple(module.router for module in _MODULES)
 

@@ -18,6 +18,7 @@ from services.http.body_models import (
 )
 from services.http.evaluation_models import BatchAnswer, EvaluationAnswer
 from services.http.models import Problem
+from services.http.parked_models import DiscardBody, ReplayBody
 from services.http.replay_models import HolderState, ReportAnswer
 
 TITLE = "Preference ledger"
@@ -104,7 +105,7 @@ def document(app: FastAPI) -> dict[str, Any]:
 def _models() -> dict[str, Any]:
     """The shapes that the framework does not see: of bodies, and of what it does not route."""
     wanted: list[type[BaseModel]] = [EvaluationBody, BatchBody, EventsBody, KeyBody, SigningKeyBody, Preferences, Policy]
-    wanted += [EvaluationAnswer, BatchAnswer, Problem, HolderState, ReportAnswer]
+    wanted += [EvaluationAnswer, BatchAnswer, Problem, HolderState, ReportAnswer, DiscardBody, ReplayBody]
     _, definitions = models_json_schema([(model, "validation") for model in wanted], ref_template=REFERENCE)
     models: dict[str, Any] = definitions["$defs"]
     return models

@@ -51,6 +51,10 @@ METRICS: Final = (
     ),
     Described("prefledger_events_parked_total", "counter", ("environment", "class"), "Records parked since then, by why."),
     Described(
+        "prefledger_parked_records", "gauge", _E, "Parked records that are open: nobody has replayed or discarded them."
+    ),
+    Described("prefledger_parked_oldest_seconds", "gauge", _E, "Age of the oldest of them; no sample where there is none."),
+    Described(
         "prefledger_sqlite_transaction_seconds",
         "histogram",
         _E,

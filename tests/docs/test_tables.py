@@ -152,7 +152,7 @@ def keys(server: ServerProcess) -> dict[str, str]:
 def asked(server: ServerProcess, method: str, path: str, key: str | None) -> httpx.Response:
     real = path.format(
         holder="user:x", set_name="default", run_id="x", event_id="x", collection="workflows", key="x", key_id="x",
-        decision_id="x",
+        decision_id="x", offset="1",
     )  # fmt: skip
     headers = {"Authorization": f"Bearer {key}"} if key is not None else {}
     return httpx.request(method, f"{server.url}/ledger/v1{real}", headers=headers)

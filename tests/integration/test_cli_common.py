@@ -244,5 +244,5 @@ def test_a_progress_bar_is_drawn_on_a_terminal_and_nowhere_else(
 def test_the_list_of_commands_is_the_designs() -> None:
     assert set(COMMANDS) == {
         "serve", "init", "publish", "get", "set", "evaluate", "history", "provenance", "export", "report", "rebuild",
-        "verify", "replay", "opt-outs", "keys", "log", "schemas", "settings",
+        "verify", "replay", "opt-outs", "parked", "keys", "log", "schemas", "settings",
     }  # fmt: skip

@@ -41,6 +41,14 @@ DESIGNED: Final = """
 """
 
 
+OF_A_PARKED_RECORD: Final = {
+    ("get", f"{PREFIX}/parked/{{offset}}"),
+    ("post", f"{PREFIX}/parked/{{offset}}/discard"),
+    ("post", f"{PREFIX}/parked/{{offset}}/replay"),
+}
+"""Compared where there are parked records."""
+
+
 @pytest.fixture(scope="module")
 def document(api: Api) -> Json:
     return api.get("/openapi.json")
@@ -77,7 +85,7 @@ def test_the_document_is_valid_openapi(document: Json) -> None:
         named = [(parameter["in"], parameter["name"]) for parameter in operation.get("parameters", [])]
         assert len(named) == len(set(named)), f"{shown} has a parameter twice"
         assert ("requestBody" in operation) == (
-            method in ("put", "patch", "post") and not path.endswith(("/rebuild", "/verify", "/replay"))
+            method in ("put", "patch", "post") and path not in {f"{PREFIX}/{job}" for job in ("rebuild", "verify", "replay")}
         ), shown
 
 
@@ -235,6 +243,7 @@ def test_what_the_node_answers_is_what_the_document_says(api: Api, document: Jso
     call("GET", f"/events/{results[0]['event_id']}")
     call("GET", f"{set_path(user)}/provenance")
     call("GET", "/history?limit=5")
+    call("GET", "/parked?state=open&order=oldest")
     call("GET", "/opt-out-clock")
     call("GET", f"/holders/{user}/report")
     call("GET", f"/holders/{user}/report?format=json")
@@ -257,7 +266,9 @@ def test_what_the_node_answers_is_what_the_document_says(api: Api, document: Jso
     call("GET", "/rebuild")
     call("DELETE", "/rebuild")
     unseen = {(method, path) for method, path, _ in operations(document) if path.startswith(PREFIX)} - call.seen
-    assert unseen == {("get", f"{PREFIX}/workflow-runs/{{run_id}}")}, "operations whose answers nobody compared"
+    assert unseen == {("get", f"{PREFIX}/workflow-runs/{{run_id}}"), *OF_A_PARKED_RECORD}, (
+        "operations whose answers nobody compared"
+    )
 
 
 def evaluations(call: Checked, user: str, workflow: str, position: str) -> None:
