@@ -77,7 +77,6 @@ ROUTES: Final[dict[tuple[str, str], tuple[str | None, str, Json]]] = {
     ("POST", "/rebuild"): ("admin", "/rebuild", None),
     ("GET", "/rebuild"): ("admin", "/rebuild", None),
     ("DELETE", "/rebuild"): ("admin", "/rebuild", None),
-    ("GET", "/opt-out-clock"): ("audit", "/opt-out-clock", None),
     ("POST", "/verify"): ("audit", "/verify", None),
     ("GET", "/verify"): ("audit", "/verify", None),
     ("DELETE", "/verify"): ("audit", "/verify", None),
