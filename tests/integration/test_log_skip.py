@@ -1,19 +1,23 @@
 """`log skip`: an operator takes a record out, and every node comes to the same, whether or not it could read it."""
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
 from uuid import uuid4
 
 import pytest
 
+from domain.holder import user
 from schemas.record import NewRecord
 from services.bootstrap import lock_data
 from tests.faults.whole_ledger import Told, tell
 from tests.integration.command_line import Done, answer, run
 from tests.integration.http.api import Api
 from tests.log_writing import NEWER_RELEASE, append_to_file, append_to_topic
+from tests.poisoned_log import Poison
 from tests.server_process import SECRET, ServerProcess
+from tests.unit.projections.records import merge_of
 
 YES, NO = '{"channel_types": {"email": true}}', '{"channel_types": {"email": false}}'
 
@@ -109,6 +113,17 @@ def test_it_needs_a_reason_the_folder_and_the_secret(data: Path, tmp_path: Path)
     assert done.out == "development: record 1 (bytes that are no event) is taken out by record 2.\n", done.err
 
 
+def settle_on_both(node: ServerProcess, other: ServerProcess, offset: int) -> None:
+    """Replay a record on two nodes at once: the fold lets one count, on both."""
+    with closing(Api(node)) as one, closing(Api(other)) as two, ThreadPoolExecutor(2) as threads:
+        replays = [threads.submit(api.request, "POST", f"/parked/{offset}/replay", json={}) for api in (one, two)]
+        statuses = sorted(replay.result().status_code for replay in replays)
+        assert statuses == [200, 409], [replay.result().text for replay in replays]
+        for api in (one, two):
+            assert api.stored("user:bob", min_position=one.position()) == {"channel_types": {"email": True}}
+            assert api.get(f"/parked/{offset}")["state"] == "replayed"
+
+
 def test_on_kafka_a_node_that_had_counted_it_and_one_that_begins_come_to_the_same(
     kafka_servers: str, tmp_path: Path
 ) -> None:
@@ -123,13 +138,16 @@ def test_on_kafka_a_node_that_had_counted_it_and_one_that_begins_come_to_the_sam
         while answer(node, "get", "user:ann")["preferences"] != {"channel_types": {"email": False}}:
             assert node.is_running()
         node.wait_for("/readyz")
-        (newer,) = append_to_topic(kafka_servers, environment, [NewRecord(b"k" * 16, NEWER_RELEASE)])
+        poison = Poison(SECRET, environment).misplaced(user("bob"), merge_of({"channel_types": {"email": True}}))
+        parked, newer = append_to_topic(kafka_servers, environment, [poison, NewRecord(b"k" * 16, NEWER_RELEASE)])
         while f"record {newer} stops this node" not in node.output():
             assert node.is_running()
         assert skip(tmp_path / "offline", str(newer), "--reason", "a trial", **settings).status == 0
         node.stop()
         with node.start(), ServerProcess(tmp_path / "b", kafka=kafka_servers, environment=settings) as other:
+            settle_on_both(node, other, parked)
             live, fresh = everything(node), everything(other)
     assert live == fresh
-    assert [row["why"] for row in live.feed if row["outcome"] == "parked"] == ["skipped", "skipped"]
+    assert [row["why"] for row in live.feed if row["outcome"] == "parked"] == ["skipped", "invalid", "skipped"]
+    assert len([row for row in live.feed if row["holder"] == "user:bob"]) == 1
     assert not (tmp_path / "offline").exists()
