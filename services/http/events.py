@@ -1,7 +1,7 @@
 """`/events`: publishing in batches, one event's outcome, and the log as a feed."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import replace
 from functools import partial
 from typing import Annotated, Any
@@ -11,10 +11,13 @@ import msgspec
 from fastapi import APIRouter, Query, Request, Response
 from fastapi.responses import StreamingResponse
 
+from domain.fold import Outcome
+from domain.holder import parse_holder
 from domain.invalid import Invalid
 from domain.json_value import JsonValue
 from projections.history import event_by_id, feed, position_at
 from projections.position import parse_position
+from schemas.bodies import BODY_TYPES
 from schemas.codec import Draft
 from services.commands import Request as CommandRequest
 from services.commands import draft_of, is_configuration
@@ -33,6 +36,12 @@ from services.keys import Scope
 from services.publisher import FEW_EVENTS, Result
 
 router = APIRouter(prefix="/events", tags=["events"])
+
+Wanted = Mapping[str, frozenset[str] | None]
+"""What a feed is to have: by an entry's member, the values that it may have; None for any."""
+
+PARKED = "Parked"
+"""The type of a record that could not be read."""
 
 BATCH_MAX = 1_000
 FEED_PAGE = 500
@@ -116,10 +125,18 @@ async def read_events(
     after: Annotated[str | None, Query(description="A position: begin with the record after it.")] = None,
     follow: Annotated[bool, Query(description="Go on as new events come.")] = False,
     limit: Annotated[int | None, Query(ge=1, description="End after this many events.")] = None,
+    types: Annotated[str | None, Query(alias="type", description="Only events of these types; several with commas.")] = None,
+    holder: Annotated[str | None, Query(description="Only what is said of this holder.")] = None,
+    outcome: Annotated[str | None, Query(description="Only these outcomes; several with commas.")] = None,
 ) -> Response:
     """The ledger's records in order, one JSON object a line."""
     caller.ledger.readiness.check_answer()
     start = _start(caller, after)
+    wanted = {
+        "type": _one_of(types, {*BODY_TYPES, PARKED}, "/type"),
+        "holder": None if holder is None else frozenset({str(parse_holder(holder, "/holder"))}),
+        "outcome": _one_of(outcome, set(Outcome), "/outcome"),
+    }
 
     def still_allowed() -> bool:
         """Asked again and again: a feed can be followed for longer than its key is valid, or the node runs."""
@@ -128,7 +145,18 @@ async def read_events(
         except ServiceError:
             return False
 
-    return StreamingResponse(_lines(caller, start, follow, limit, still_allowed), media_type="application/x-ndjson")
+    lines = _lines(caller, start, follow, limit, wanted, still_allowed)
+    return StreamingResponse(lines, media_type="application/x-ndjson")
+
+
+def _one_of(text: str | None, known: set[str], pointer: str) -> frozenset[str] | None:
+    """The names in a parameter; None where it is not given. Raises Invalid."""
+    if text is None:
+        return None
+    names = frozenset(text.split(","))
+    if not names <= known:
+        raise Invalid(pointer, f"{sorted(names - known)[0][:60]!r} is none of {', '.join(sorted(known))}")
+    return names
 
 
 def _caller_again(request: Request) -> Caller:
@@ -153,17 +181,18 @@ def _start(caller: Caller, after: str | None) -> int:
 
 
 async def _lines(
-    caller: Caller, start: int, follow: bool, limit: int | None, still_allowed: Callable[[], bool]
+    caller: Caller, start: int, follow: bool, limit: int | None, wanted: Wanted, still_allowed: Callable[[], bool]
 ) -> AsyncIterator[bytes]:
+    filters = [(member, values) for member, values in wanted.items() if values is not None]
     left, silent_seconds = limit, 0.0
     while (left is None or left > 0) and still_allowed():
-        count = FEED_PAGE if left is None else min(FEED_PAGE, left)
-        entries = await caller.ledger.views.reader.read(partial(feed, start=start, limit=count))
-        for entry in entries:
+        entries = await caller.ledger.views.reader.read(partial(feed, start=start, limit=FEED_PAGE))
+        found = [entry for entry in entries if all(entry.get(member) in values for member, values in filters)][:left]
+        for entry in found:
             yield msgspec.json.encode(entry) + b"\n"
         start += len(entries)
-        left = None if left is None else left - len(entries)
-        if len(entries) < count:
+        left = None if left is None else left - len(found)
+        if len(entries) < FEED_PAGE and left != 0:
             if not follow:
                 return
             if not await caller.ledger.views.watcher.wait_past(start, FOLLOW_STEP_SECONDS):

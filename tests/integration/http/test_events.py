@@ -257,6 +257,29 @@ def test_a_feed_of_more_than_a_page_has_no_holes(api: Api) -> None:
     assert len(feed(api, limit=777)) == 777
 
 
+def test_a_feed_has_what_it_is_asked_for_and_nothing_else(api: Api) -> None:
+    """A consumer that wants one kind of event must not miss any, however many others lie in between."""
+    user, other = f"user:{fresh('feed')}", f"user:{fresh('feed')}"
+    here = api.position()
+    mine = [merged(user, {"kept": {"at": at}}) for at in range(3)]
+    publish(api, mine[0], *[merged(other, {"kept": {"at": at}}) for at in range(600)], mine[1])
+    api.ok("PUT", f"/holders/{user}", json={"locale": "en"})
+    publish(api, mine[2])
+    found = feed(api, after=here, holder=user)
+    assert [entry["type"] for entry in found] == [*["PreferenceSetMerged"] * 2, "HolderDescribed", "PreferenceSetMerged"]
+    assert feed(api, after=here, holder=user, type="HolderDescribed") == found[2:3]
+    assert feed(api, after=here, holder=user, limit=2) == found[:2]
+    assert feed(api, after=found[1]["position"], holder=user, limit=1) == found[2:3]
+    assert feed(api, after=here, holder=user, outcome="rejected,parked,duplicate") == []
+    assert len(feed(api, after=here, type="PreferenceSetMerged,HolderDescribed", outcome="applied")) == 604
+
+
+@pytest.mark.parametrize(("name", "value"), [("type", "Nothing"), ("outcome", "kept"), ("holder", "nobody"), ("type", "")])
+def test_a_feed_of_what_there_can_not_be_is_refused(api: Api, name: str, value: str) -> None:
+    problem = refused(api.request("GET", "/events", params={name: value}), "invalid")
+    assert problem["pointer"] == f"/{name}"
+
+
 def test_a_feed_after_a_position_that_is_not_of_this_ledger_is_refused(api: Api) -> None:
     here = api.position()
     offset = 2**63
