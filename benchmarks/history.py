@@ -68,7 +68,7 @@ async def fill(folder: Path, events: int) -> None:
             start = checkpoint.next_offset if checkpoint is not None else 0
             read = await log.read(start, limit=FOLD_BATCH, wait_seconds=READ_SECONDS)
             checkpoint, _ = apply_batch(connection, checkpoint, read)
-        if end % TOLD_EVERY < FOLD_BATCH:
+        if end // TOLD_EVERY > (end - len(batch)) // TOLD_EVERY:
             show(f"  {end:,} events written and folded in {time.monotonic() - began:,.0f} s")
     connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
     connection.close()
