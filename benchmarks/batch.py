@@ -13,7 +13,7 @@ from benchmarks.servers import our_server, prepare
 from services.bootstrap import Node, build_node
 from services.evaluation.asked import parse_asked, parse_recipients
 from services.evaluation.evaluator import Evaluator
-from services.evaluation.own_sets import own_sets
+from services.evaluation.own_sets import own_rows
 from services.http.json_body import parse_object
 from services.queries import Queries
 from services.settings import Settings
@@ -30,7 +30,7 @@ def read_seconds(node: Node, holders: int) -> float:
     for _ in range(BATCHES):
         streams = [ledger.secrets.stream_key(recipient(pick.randrange(holders))) for _ in range(RECIPIENTS)]
         begun = time.process_time()
-        ledger.views.reader.read_now(partial(own_sets, streams=streams, tenant_id=TENANT))
+        ledger.views.reader.read_now(partial(own_rows, streams=streams))
         times.append(time.process_time() - begun)
     return median(times)
 

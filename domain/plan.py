@@ -11,22 +11,20 @@ from typing import Final, NamedTuple
 
 from domain.circumstances import Circumstances
 from domain.evaluation import Decision, evaluate
-from domain.facts import Facts, LeavesView, categories_in_play
+from domain.facts import Facts, categories_in_play
 from domain.holder import Holder, HolderKind
 from domain.json_value import JsonValue
-from domain.layers import OWN_KINDS, Layer, LayerKind, is_shell, sets_that_say, speaks, stack
+from domain.layers import OWN_KINDS, Layer, LayerKind, sets_that_say, speaks, stack
 from domain.locks import locks_in_force
 from domain.plan_rule import (
-    BEYOND_A_PLAN,
-    OF_ROUTING,
     ORIGIN_NOBODY,
     ORIGIN_SHARED,
     PATTERNS_MAX,
     PlanDecision,
     PlanFrame,
     RulePlan,
-    Slot,
 )
+from domain.plan_slots import BEYOND_A_PLAN, OF_ROUTING, Slot, Slots
 from domain.question import ChannelRef, Question, Scope, scopes_in_play
 from domain.resolve import rules_in
 from domain.routing import applies
@@ -50,13 +48,11 @@ class Plan:
         self,
         base: tuple[PlanDecision, ...],
         rules: Sequence[RulePlan],
-        slots: "_Slots",
+        slots: "_OwnSlots",
     ) -> None:
         self._base = base
         self._rules = rules
-        self._slots = slots
-        self._booleans = sum(rule.booleans for rule in rules)
-        self._has_shared_boolean = any(rule.has_shared_boolean for rule in rules)
+        self._of_default, self._of_silenced_default, self._of_tenant, self._tenant_silences_default = slots
         self._remembered: dict[int, tuple[PlanDecision, ...]] = {0: base}
 
     def decide(
@@ -66,21 +62,16 @@ class Plan:
 
         With no tenant in play, `own_in_tenant` is not looked at.
         """
-        slots = self._slots
-        of_default, pattern = slots.own_default, 0
+        of_default, pattern = self._of_default, 0
         try:
-            if own_in_tenant and slots.own_in_tenant:
-                pattern = _pattern(slots.own_in_tenant, own_in_tenant)
-                if slots.tenant_silences_default and speaks(own_in_tenant):
-                    of_default = slots.own_default_silenced
+            if own_in_tenant and self._of_tenant is not None:
+                pattern = self._of_tenant.pattern_of(own_in_tenant)
+                if self._tenant_silences_default and speaks(own_in_tenant):
+                    of_default = self._of_silenced_default
             if own_default:
-                pattern |= _pattern(of_default, own_default)
+                pattern |= of_default.pattern_of(own_default)
         except (LookupError, TypeError):
             return None
-        if self._has_shared_boolean or pattern & self._booleans:
-            pattern |= _unnamed(slots.unnamed_in_tenant, own_in_tenant)
-            if of_default is slots.own_default:
-                pattern |= _unnamed(slots.unnamed_in_default, own_default)
         decisions = self._remembered.get(pattern)
         return decisions if decisions is not None else self._work_out(pattern)
 
@@ -98,18 +89,15 @@ class Plan:
         return decisions
 
 
-class _Slots(NamedTuple):
-    """The leaves that can matter, by path, of each of the recipient's sets."""
+class _OwnSlots(NamedTuple):
+    """The leaves that can matter of each of the recipient's sets."""
 
-    own_default: Mapping[str, Slot]
-    own_default_silenced: Mapping[str, Slot]
+    default: Slots
+    silenced_default: Slots
     """Of the own default when the policy leaves it out: what is asked of it even then."""
 
-    own_in_tenant: Mapping[str, Slot]
+    in_tenant: Slots | None
     tenant_silences_default: bool
-    unnamed_in_default: Sequence[tuple[str, int]]
-    unnamed_in_tenant: Sequence[tuple[str, int]]
-    """The beginnings of paths under which a rule keeps choices of concrete channels, and the bit that says so."""
 
 
 def compile_plan(shape: QuestionShape, facts: Facts) -> Plan | None:
@@ -129,7 +117,7 @@ def compile_plan(shape: QuestionShape, facts: Facts) -> Plan | None:
     rules: list[RulePlan] = []
     if not overrides and not locks_in_force(layers, scopes).paths:
         rules = _rule_plans(PlanFrame(layers, shape.channels, len(scopes), Circumstances(question, facts)), scopes)
-    slots = _slots(facts, layers, rules, scopes, overrides=overrides)
+    slots = _own_slots(facts, layers, rules, scopes, overrides=overrides)
     return Plan(base, rules, slots)
 
 
@@ -165,51 +153,30 @@ def _rule_plans(frame: PlanFrame, scopes: Sequence[Scope]) -> list[RulePlan]:
     return rules
 
 
-def _slots(
+def _own_slots(
     facts: Facts, layers: Sequence[Layer], rules: Sequence[RulePlan], scopes: Sequence[Scope], *, overrides: bool
-) -> _Slots:
+) -> _OwnSlots:
     asked_always: dict[str, Slot] = {} if overrides else {"/schedule": BEYOND_A_PLAN}
     if facts.workflow is not None and facts.workflow.commercial:
         asked_always["/commercial"] = BEYOND_A_PLAN
-    slots = {kind: dict(asked_always) for kind in OWN_KINDS}
+    named = {kind: dict(asked_always) for kind in OWN_KINDS}
     unnamed: dict[LayerKind, list[tuple[str, int]]] = {kind: [] for kind in OWN_KINDS}
     for index, layer in enumerate(layers):
         if layer.kind not in OWN_KINDS or overrides:
             continue
         # While a rule is locked there are no rule plans, and an own routing still counts.
-        slots[layer.kind].update({f"{scope.path}/routing": OF_ROUTING for scope in scopes})
+        named[layer.kind].update({f"{scope.path}/routing": OF_ROUTING for scope in scopes})
         for rule in rules:
-            slots[layer.kind].update(rule.slots[index])
+            named[layer.kind].update(rule.slots[index])
             if index in rule.unnamed_bits:
                 unnamed[layer.kind].append((f"{rule.path}/channels/", rule.unnamed_bits[index]))
-    return _Slots(
-        own_default=slots[LayerKind.OWN_DEFAULT],
-        own_default_silenced=asked_always,
-        own_in_tenant=slots[LayerKind.OWN_IN_TENANT] if facts.tenants else {},
+    slots = {kind: Slots(named[kind], unnamed[kind]) for kind in OWN_KINDS}
+    return _OwnSlots(
+        default=slots[LayerKind.OWN_DEFAULT],
+        silenced_default=Slots(asked_always),
+        in_tenant=slots[LayerKind.OWN_IN_TENANT] if facts.tenants else None,
         tenant_silences_default=facts.policy.own_default_in_tenant == "unless_tenant_speaks",
-        unnamed_in_default=unnamed[LayerKind.OWN_DEFAULT],
-        unnamed_in_tenant=unnamed[LayerKind.OWN_IN_TENANT],
     )
-
-
-def _pattern(slots: Mapping[str, Slot], own: LeavesView) -> int:
-    """The leaves that matter, as bits. The intersection walks the smaller of the two, so a large set costs no more."""
-    pattern = 0
-    for path in slots.keys() & own.keys():
-        pattern |= slots[path][own[path]]
-    return pattern
-
-
-def _unnamed(prefixes: Sequence[tuple[str, int]], own: LeavesView) -> int:
-    """The bits of the rules in which the set has choices of concrete channels."""
-    # Few sets have any: one search in the joined paths tells them apart.
-    if not own or "/channels/" not in "".join(own):
-        return 0
-    pattern = 0
-    for prefix, bit in prefixes:
-        if any(path.startswith(prefix) and not is_shell(own[path]) for path in own):
-            pattern |= bit
-    return pattern
 
 
 def _shared(decision: Decision) -> PlanDecision:

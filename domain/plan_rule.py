@@ -1,17 +1,17 @@
 """One rule of a compiled plan: what the recipient's own leaves make of it, worked out once for each pattern of them."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Final, NamedTuple, Protocol
+from typing import Final, NamedTuple
 
 from domain.channel import CHANNEL_TYPES
 from domain.circumstances import Circumstances
 from domain.every_rule import ask_merged
 from domain.json_value import JsonValue
 from domain.layers import Layer, LayerKind
+from domain.plan_slots import BEYOND_A_PLAN, OF_ROUTING, Slot
 from domain.question import ChannelRef, Scope
 from domain.reason import Reason
 from domain.resolve import Members, MergedRule, Standing, merge_rule
-from domain.routing import applies
 from domain.rule import LAYERING_PARTS
 from domain.rule_answer import choice_members, rank_of, reason_of
 from domain.trace import Source
@@ -45,26 +45,6 @@ class PlanDecision(NamedTuple):
 
 RankedDecision = tuple[int, PlanDecision]
 """The decision of the highest rank holds. No two rules give the same rank."""
-
-
-class Slot(Protocol):
-    """What a leaf adds to the pattern, by its value. Raises LookupError or TypeError for what a plan can't answer."""
-
-    def __getitem__(self, value: Any, /) -> int: ...
-
-
-class _OfRouting:
-    """A routing that does not apply adds nothing."""
-
-    def __getitem__(self, value: JsonValue, /) -> int:
-        if applies(value):
-            raise LookupError("a routing applies")
-        return 0
-
-
-BEYOND_A_PLAN: Final[Slot] = ()
-"""The slot of a leaf that only the evaluator can answer, whatever its value."""
-OF_ROUTING: Final[Slot] = _OfRouting()
 
 
 class PlanFrame(NamedTuple):
@@ -101,10 +81,6 @@ class RulePlan:
             if layer.kind in _ORIGINS:
                 self._lay_out(index)
         self.mask = self._next_bit - first_bit
-        self.booleans = sum(bit for bit, (_, member, _) in self._bits.items() if scope.path and member == "/enabled")
-        """The bits of a bare boolean: it clears weaker choices if there are none beside it."""
-
-        self.has_shared_boolean = bool(scope.path) and any("/enabled" in members for members in said.values())
 
     @property
     def next_bit(self) -> int:

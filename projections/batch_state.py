@@ -39,11 +39,13 @@ class HolderRow:
     sequence: int = 0
     snapshot_offset: int = -1
     forgotten_offset: int = -1
+    own_items: int = 0
 
     def values(self) -> tuple[Any, ...]:
         """The row as `PUT_HOLDER` takes it."""
         return (
             self.id, self.stream, self.name, self.kind, self.sequence, self.snapshot_offset, self.forgotten_offset,
+            self.own_items,
         )  # fmt: skip
 
 

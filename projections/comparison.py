@@ -56,9 +56,9 @@ _VIEWS: Final = (
     ),
     _View(
         "holders",
-        "SELECT hex(stream), name, kind, sequence, snapshot_offset, forgotten_offset, forgotten_offset FROM holders "
-        "ORDER BY stream",
-        ("stream", "holder", "kind", "sequence", "snapshot_offset", "forgotten_offset"),
+        "SELECT hex(stream), name, kind, sequence, snapshot_offset, forgotten_offset, own_items, forgotten_offset "
+        "FROM holders ORDER BY stream",
+        ("stream", "holder", "kind", "sequence", "snapshot_offset", "forgotten_offset", "own_items"),
         1,
     ),
     _View(
@@ -197,7 +197,7 @@ def _leaf(stored: StoredItem, path: str) -> dict[str, Any] | None:
         return None
     try:
         event_id, position, recorded_at = source_of(stored, path)
-    except (KeyError, IndexError):
+    except LookupError:
         return {"value": stored.leaves[path]}
     return {"value": stored.leaves[path], "event_id": event_id, "position": position, "recorded_at": recorded_at}
 

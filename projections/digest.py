@@ -36,7 +36,7 @@ def views_digest(connection: sqlite3.Connection) -> ViewsDigest:
     ):
         total += _hash("history", *row)
     for row in connection.execute(
-        "SELECT name, hex(stream), kind, sequence, snapshot_offset, forgotten_offset FROM holders"
+        "SELECT name, hex(stream), kind, sequence, snapshot_offset, forgotten_offset, own_items FROM holders"
     ):
         total += _hash("holder", *row)
     for name, item, version, offset, body in connection.execute(
@@ -57,8 +57,7 @@ def views_digest(connection: sqlite3.Connection) -> ViewsDigest:
 
 
 def _logical(body: bytes) -> bytes:
-    stored = decode_item(body)
-    return logical_value(stored.leaves, stored.sources, stored.events)
+    return logical_value(decode_item(body))
 
 
 def _text(value: object) -> object:

@@ -33,6 +33,7 @@ from projections.batch_state import (
 )
 from projections.checkpoint import Checkpoint
 from projections.choices import rule_number
+from projections.own_items import own_items_bit
 from projections.position import encode_position, record_hash
 from projections.skips import is_before
 from projections.stored_item import EMPTY, EventReference, StoredItem, after_event, encode_item, event_reference
@@ -153,6 +154,7 @@ class _BatchFold:
             folded = ItemRow(version, offset, _stored_after(stored, leaves, changes, reference))
             self.state.put_item(holder.id, item, folded)
             self.touched_items.add((holder.id, item))
+            holder.own_items |= own_items_bit(item)
             shown += [_shown(change, None if item == event.item else item) for change in changes]
             if is_set_item(item):
                 self._note_choices(holder.id, item, changes)

@@ -9,7 +9,7 @@ from domain.preference_set import show_preference_set
 from projections.history import event_at
 from projections.position import parse_position
 from projections.provenance import told
-from projections.stored_item import StoredItem, source_of
+from projections.stored_item import StoredItem, references
 
 
 class SourceEvents:
@@ -21,7 +21,8 @@ class SourceEvents:
 
     def of(self, stored: StoredItem, paths: Iterable[str]) -> dict[str, str]:
         """For each path, the position of the event that gave it its value."""
-        sources = {path: source_of(stored, path)[1] for path in paths}
+        wanted = set(paths)
+        sources = {path: reference[1] for path, reference in references(stored) if path in wanted}
         for position in sources.values():
             if position not in self.shown:
                 entry = event_at(self._connection, parse_position(position).offset)

@@ -24,13 +24,16 @@ CREATE TABLE checkpoint (
 );
 CREATE TABLE holders (
     id INTEGER PRIMARY KEY,
-    stream BLOB NOT NULL UNIQUE,           -- pseudonym
+    stream BLOB NOT NULL,                  -- pseudonym
     name TEXT NOT NULL,
     kind TEXT NOT NULL,
     sequence INTEGER NOT NULL,             -- records of this stream so far, whatever became of them
     snapshot_offset INTEGER NOT NULL,
-    forgotten_offset INTEGER NOT NULL      -- -1: never forgotten
+    forgotten_offset INTEGER NOT NULL,     -- -1: never forgotten
+    own_items INTEGER NOT NULL             -- what there is beside the default set: see own_items.py
 );
+-- An evaluation reads nothing else of a holder: its id and these bits are in the index.
+CREATE UNIQUE INDEX holders_of_stream ON holders (stream, own_items);
 CREATE INDEX holders_of_kind ON holders (kind);
 CREATE INDEX objects_by_name ON holders (name) WHERE kind = 'object';
 CREATE TABLE items (
@@ -83,9 +86,10 @@ CREATE TABLE tenant_records (
 """
 
 PUT_HOLDER = """
-INSERT INTO holders (id, stream, name, kind, sequence, snapshot_offset, forgotten_offset) VALUES (?, ?, ?, ?, ?, ?, ?)
+INSERT INTO holders (id, stream, name, kind, sequence, snapshot_offset, forgotten_offset, own_items)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?)
 ON CONFLICT (id) DO UPDATE SET sequence = excluded.sequence, snapshot_offset = excluded.snapshot_offset,
-    forgotten_offset = excluded.forgotten_offset
+    forgotten_offset = excluded.forgotten_offset, own_items = excluded.own_items
 """
 NUMBERED_ITEMS: Final = {set_item(DEFAULT_SET): 0, SUPPRESSION: 1}
 """What every evaluation reads has its id from its holder's: twice that, plus this. So it is found without an index."""

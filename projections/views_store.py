@@ -116,7 +116,7 @@ def _load_holders(connection: sqlite3.Connection, state: BatchState, records: Se
     streams = list({decoded.record.key for decoded in records if len(decoded.record.key) == 16})
     for chunk in _chunks(streams):
         for row in connection.execute(
-            "SELECT id, stream, name, kind, sequence, snapshot_offset, forgotten_offset "  # noqa: S608 - marks only
+            "SELECT id, stream, name, kind, sequence, snapshot_offset, forgotten_offset, own_items "  # noqa: S608 - marks only
             f"FROM holders WHERE stream IN ({_marks(len(chunk))})",
             chunk,
         ):

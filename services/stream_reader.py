@@ -36,7 +36,7 @@ class StreamReader:
 
     def assume(self, holder: Holder, item: str, leaves: Leaves) -> None:
         """Answer as if the item had these leaves: what is stored in the log, and not folded here yet."""
-        self._cache[holder, item] = StoredItem(leaves, {}, []) if leaves else None
+        self._cache[holder, item] = StoredItem(leaves, [], []) if leaves else None
 
     def leaves(self, holder: Holder, item: str) -> Leaves:
         """An item's leaves; none where it says nothing."""
@@ -70,7 +70,7 @@ class StreamReader:
         """The event that gave the leaf at a source its present value."""
         item, path = item_at(source)
         stored = self.stored(parse_holder(source.holder), item)
-        return None if stored is None or path not in stored.sources else source_of(stored, path)
+        return None if stored is None or not stored.events or path not in stored.leaves else source_of(stored, path)
 
 
 def item_at(source: Source) -> tuple[str, str]:

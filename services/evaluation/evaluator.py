@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from functools import cached_property, partial
+from json.encoder import encode_basestring
 
 from domain.evaluation import evaluate
 from domain.facts import channels_in_play
@@ -17,11 +18,13 @@ from domain.invalid import Invalid
 from domain.json_value import JsonValue
 from domain.question import ChannelRef, Question
 from projections.history import actor_and_method
+from projections.own_items import HAS_SUPPRESSION
 from projections.position import instant_text, parse_position
 from projections.stored_item import EMPTY, EventReference, decode_item
 from services.evaluation.asked import Asked, parse_recipient
-from services.evaluation.hot import HotPath, is_plain_user
-from services.evaluation.own_sets import OwnSets, own_sets
+from services.evaluation.hot import HotPath
+from services.evaluation.own_sets import own_rows, sets_in_tenant
+from services.evaluation.plain_names import plain_names
 from services.evaluation.plans import Compiled, PlanKey, Plans
 from services.evaluation.rendering import decision_text, text_of
 from services.facts import SharedFacts, facts_of, shared_facts
@@ -31,10 +34,9 @@ from services.queries import Moment, Queries
 from services.stream_reader import StreamReader
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_NOTHING: OwnSets = (b"", None, None, None)
 
-Results = tuple[list[str], str]
-"""The results as JSON objects, and the members that close an answer."""
+Results = tuple[list[bytes], str]
+"""The results as JSON objects without their closing braces, and the members that close an answer."""
 
 
 class Evaluator:
@@ -55,28 +57,26 @@ class Evaluator:
             results, closing = await self._queries.ask_now(asked.when, function)
         else:
             results, closing = await self._queries.ask(asked.when, function)
-        return f"{results[0][:-1]},{closing},{self._stale()}}}".encode()
+        return b"".join((results[0], f",{closing},{self._stale()}}}".encode()))
 
     async def many(self, asked: Asked, recipients: Sequence[JsonValue], describe: Callable[[Invalid], JsonValue]) -> bytes:
         """The answer for many. One that can't be understood has what `describe` says in its place.
 
         Raises ServiceError, and Invalid for more decisions than one request may ask for.
         """
-        names: list[str] = []
-        problems: dict[int, str] = {}
-        for at, recipient in enumerate(recipients):
-            try:
-                # A batch works with names: most need no closer look, and none needs a holder unless a plan declines.
-                is_plain = isinstance(recipient, str) and is_plain_user(recipient)
-                names.append(str(recipient) if is_plain else str(parse_recipient(recipient, f"/recipients/{at}")))
-            except Invalid as error:
-                problems[at] = text_of({"recipient": recipient, "problem": describe(error)})
+        # A batch works with names: none needs a holder unless a plan declines.
+        names, problems = plain_names(recipients), dict[int, bytes]()
+        if names is None:
+            names, problems = _names_of(recipients, describe)
         function = partial(self._results, asked=asked, names=names, at_milliseconds=_instant(asked))
         results, closing = await self._queries.ask(asked.when, function)
         if problems:
             answered = iter(results)
             results = [problems[at] if at in problems else next(answered) for at in range(len(recipients))]
-        return f'{{"results":[{",".join(results)}],{closing},{self._stale()}}}'.encode()
+        # Joined once: a batch's answer is more than a megabyte.
+        results[0] = b'{"results":[' + results[0]
+        results[-1] += f"}}],{closing},{self._stale()}}}".encode()
+        return b"},".join(results)
 
     def _results(
         self,
@@ -103,6 +103,20 @@ class Evaluator:
         return f'"stale_seconds":{text_of(self._ledger.readiness.stale_seconds())}'
 
 
+def _names_of(
+    recipients: Sequence[JsonValue], describe: Callable[[Invalid], JsonValue]
+) -> tuple[list[str], dict[int, bytes]]:
+    """The names of those that can be understood, and what is said of the others, by their place."""
+    names: list[str] = []
+    problems: dict[int, bytes] = {}
+    for at, recipient in enumerate(recipients):
+        try:
+            names.append(str(parse_recipient(recipient, f"/recipients/{at}")))
+        except Invalid as error:
+            problems[at] = text_of({"recipient": recipient, "problem": describe(error)})[:-1].encode()
+    return names, problems
+
+
 def _instant(asked: Asked) -> int:
     return time.time_ns() // 1_000_000 if asked.at_milliseconds is None else asked.at_milliseconds
 
@@ -123,24 +137,28 @@ def _by_plan(
     asked: Asked,
     names: Sequence[str],
     full: "_Full",
-) -> list[str]:
+) -> list[bytes]:
     plan, text = compiled.plan, compiled.renderer.text
     if plan is None:
         return [full.result(name) for name in names]
     decide = plan.decide
-    streams = list(map(ledger.secrets.stream_key_of, names))
-    owned = own_sets(connection, streams, asked.circle.tenant_id)
-    results: list[str] = []
-    for name, stream in zip(names, streams, strict=True):
-        _, default_body, tenant_body, suppression = owned.get(stream) or _NOTHING
-        default = EMPTY if default_body is None else decode_item(default_body)
-        in_tenant = EMPTY if tenant_body is None else decode_item(tenant_body)
-        decisions = decide(default.leaves, in_tenant.leaves) if suppression is None else None
+    streams = ledger.secrets.stream_keys_of([name.encode() for name in names])
+    rows = own_rows(connection, streams)
+    in_tenant_of = sets_in_tenant(connection, streams, rows, asked.circle.tenant_id)
+    results: list[bytes] = []
+    for name, stream, (own_items, body) in zip(names, streams, rows, strict=False):
+        default, in_tenant = EMPTY if body is None else decode_item(body), EMPTY
+        if own_items:
+            if stream in in_tenant_of:
+                in_tenant = decode_item(in_tenant_of[stream])
+            if own_items & HAS_SUPPRESSION:
+                results.append(full.result(name))  # What it means is not for a plan.
+                continue
+        decisions = decide(default.leaves, in_tenant.leaves)
         if decisions is None:
             results.append(full.result(name))
-            continue
-        holder = text_of(name)
-        results.append(f'{{"recipient":{holder},"decisions":[{text(decisions, holder, default, in_tenant)}]}}')
+        else:
+            results.append(text(decisions, encode_basestring(name).encode(), default, in_tenant))
     return results
 
 
@@ -165,8 +183,8 @@ class _Full:
         """The channels of every decision, in order."""
         return self._asked.channels or channels_in_play(self.shared.workflow)
 
-    def result(self, name: str) -> str:
-        """One recipient's result as a JSON object."""
+    def result(self, name: str) -> bytes:
+        """One recipient's result: a JSON object without its closing brace."""
         asked, recipient = self._asked, parse_holder(name)
         facts = facts_of(self._reader, self.shared, asked.circle, recipient)
         question = Question(
@@ -180,7 +198,7 @@ class _Full:
         )
         detail = self._detail if asked.explain else None
         texts = [decision_text(decision, self._reader.reference, detail) for decision in evaluate(question, facts)]
-        return f'{{"recipient":{text_of(name)},"decisions":[{",".join(texts)}]}}'
+        return f'{{"recipient":{text_of(name)},"decisions":[{",".join(texts)}]'.encode()
 
     def _detail(self, reference: EventReference) -> tuple[str | None, str | None]:
         return actor_and_method(self._connection, parse_position(reference[1]).offset)

@@ -23,8 +23,6 @@ SHAPE_BYTES_MAX = 1_000
 """What is longer is no usual question, and not worth remembering."""
 
 _MEMBERS = frozenset({"recipient", "workflow", "channels", "categories", "policy"})
-_USER = "user:"
-_NAME_LENGTH_MAX = len(_USER) + 256
 
 # A user's name whose bytes stand for themselves in JSON: printable ASCII without quote and backslash.
 _RECIPIENT = re.compile(rb'"recipient"[ \t\r\n]*:[ \t\r\n]*("user:[ !#-\[\]-~]{1,256}")')
@@ -84,9 +82,10 @@ class HotPath:
                 return None  # The projector went on in between: the general way takes it from there.
         if compiled.plan is None:
             return None
-        recipient = found.group(1).decode("ascii")
+        recipient = found.group(1)
         stored = EMPTY
-        for is_suppression, item in held.connection.execute(_READ, (ledger.secrets.stream_key_of(recipient[1:-1]),)):
+        stream = ledger.secrets.stream_key_of(recipient[1:-1].decode("ascii"))
+        for is_suppression, item in held.connection.execute(_READ, (stream,)):
             if is_suppression:
                 return None  # What it means is not for a plan.
             stored = decode_item(item)
@@ -94,12 +93,12 @@ class HotPath:
         if decisions is None:
             return None
         milliseconds = time.time_ns() // 1_000_000
-        return (
-            f'{{"recipient":{recipient},"decisions":[{compiled.renderer.text(decisions, recipient, stored, EMPTY)}],'
-            f'{shape.closing},"position":"{checkpoint.position}",'
+        closing = (
+            f',{shape.closing},"position":"{checkpoint.position}",'
             f'"evaluated_at":"{instant_text(milliseconds)}","decision_id":"{new_decision_id(milliseconds)}",'
             f'"stale_seconds":{ledger.readiness.stale_seconds() or 0.0}}}'
-        ).encode()
+        )
+        return compiled.renderer.text(decisions, recipient, stored, EMPTY) + closing.encode()
 
     def learn(self, body: bytes, parsed: Mapping[str, JsonValue]) -> None:
         """Remember how a valid question is worded, so that the next one of the same wording need not be parsed."""
@@ -125,8 +124,3 @@ class HotPath:
         )
         shape.compile(compiled)
         return compiled
-
-
-def is_plain_user(recipient: str) -> bool:
-    """Whether the text is a user's name that needs no closer look: printable text is what ids may hold, and less."""
-    return recipient.startswith(_USER) and len(_USER) < len(recipient) <= _NAME_LENGTH_MAX and recipient.isprintable()

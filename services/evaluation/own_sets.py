@@ -1,24 +1,44 @@
-"""The recipients' own sets that a compiled plan looks at, read for a whole batch in one statement."""
+"""The recipients' own sets that a compiled plan looks at, read for a whole batch at once."""
 
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from domain.event import set_item
 from domain.holder import tenant_set
+from projections.own_items import HAS_TENANT_SETS
 
-OwnSets = tuple[bytes, bytes | None, bytes | None, bytes | None]
-"""What a plan needs of one recipient, not yet decoded: stream, default set, set in the tenant, suppression."""
+OwnRow = tuple[int | None, bytes | None]
+"""Of one recipient: what it has beside its default set, and that set, not yet decoded. None: it has said nothing."""
 
 
-def own_sets(connection: sqlite3.Connection, streams: Sequence[bytes], tenant_id: str | None) -> dict[bytes, OwnSets]:
-    """The own sets by stream; who has said nothing is left out."""
-    tenant_item = set_item(tenant_set(tenant_id)) if tenant_id is not None else None
-    # The default set and the suppression by their numbers (`NUMBERED_ITEMS`), what is said in the tenant by its name.
-    rows = connection.execute(
-        "SELECT h.stream, d.body, t.body, s.body FROM holders AS h "  # noqa: S608 - marks only
-        "LEFT JOIN items AS d ON d.id = 2 * h.id "
-        "LEFT JOIN items AS t ON t.holder_id = h.id AND t.item = ? "
-        f"LEFT JOIN items AS s ON s.id = 2 * h.id + 1 WHERE h.stream IN ({','.join('?' * len(streams))})",
-        (tenant_item, *streams),
+def own_rows(connection: sqlite3.Connection, streams: Sequence[bytes]) -> list[OwnRow]:
+    """The recipients' rows, in the order of their streams."""
+    # A power of two of streams, the last ones null: so a handful of statements serve batches of every length, and the
+    # connection keeps them prepared. All that is read of a holder is in the index, and its default set has its number.
+    marks = 1 << (len(streams) - 1).bit_length()
+    return connection.execute(
+        f"WITH asked (stream) AS (VALUES {','.join(['(?)'] * marks)}) "  # noqa: S608 - marks only
+        "SELECT h.own_items, d.body FROM asked "
+        "LEFT JOIN holders AS h ON h.stream = asked.stream LEFT JOIN items AS d ON d.id = 2 * h.id",
+        (*streams, *[None] * (marks - len(streams))),
     ).fetchall()
-    return {row[0]: row for row in rows}
+
+
+def sets_in_tenant(
+    connection: sqlite3.Connection, streams: Sequence[bytes], rows: Sequence[OwnRow], tenant_id: str | None
+) -> Mapping[bytes, bytes]:
+    """What the recipients want inside the tenant, not yet decoded, by their streams."""
+    if tenant_id is None:
+        return {}
+    # There are more rows than streams: those of the nulls.
+    asked = [
+        stream for stream, (own_items, _) in zip(streams, rows, strict=False) if own_items and own_items & HAS_TENANT_SETS
+    ]
+    if not asked:
+        return {}
+    found = connection.execute(
+        "SELECT h.stream, i.body FROM holders AS h JOIN items AS i ON i.holder_id = h.id "  # noqa: S608 - marks only
+        f"WHERE h.stream IN ({','.join('?' * len(asked))}) AND i.item = ?",
+        (*asked, set_item(tenant_set(tenant_id))),
+    )
+    return dict(found.fetchall())

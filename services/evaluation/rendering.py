@@ -6,11 +6,11 @@ from typing import NamedTuple
 import msgspec
 
 from domain.evaluation import Decision
-from domain.plan_rule import ORIGIN_NOBODY, ORIGIN_OWN_DEFAULT, ORIGIN_SHARED, PlanDecision
+from domain.plan_rule import ORIGIN_OWN_DEFAULT, ORIGIN_OWN_IN_TENANT, PlanDecision
 from domain.question import ChannelRef
 from domain.reason import Reason
 from domain.trace import Source
-from projections.stored_item import EventReference, StoredItem
+from projections.stored_item import EventReference, StoredItem, source_of
 
 REMEMBERED_MAX = 1_024
 
@@ -24,10 +24,10 @@ def text_of(value: object) -> str:
 
 
 def decided_text(holder: str, set_name: str, path: str, reference: EventReference) -> str:
-    """A `decided_by` object. All but the holder, the set and the path is plain ASCII of our own making."""
+    """A `decided_by` object."""
     return (
-        f'{{"holder":{text_of(holder)},"set":{text_of(set_name)},"path":{text_of(path)},"event_id":"{reference[0]}",'
-        f'"position":"{reference[1]}","recorded_at":"{reference[2]}"}}'
+        f'{{"holder":{text_of(holder)},"set":{text_of(set_name)},"path":{text_of(path)},'
+        f"{_event_members(reference).decode()}}}"
     )
 
 
@@ -37,67 +37,88 @@ def _opening(channel: ChannelRef, deliver: bool, reason: Reason) -> str:
     return f'{{"channel_type":"{channel.type}"{channel_id},"deliver":{verdict},"reason":"{reason.value}","decided_by":'
 
 
-class _Piece(NamedTuple):
-    """One decision's text: all of it, or what stands before and after the holder, and the leaf that decided."""
+class _Template(NamedTuple):
+    """The text around a recipient's own part.
 
-    before: str
-    after_holder: str
-    from_default: bool
-    path: str | None
+    Holes are left for, in this order: the recipient; then for each decision of a leaf of its own the recipient once more,
+    and the event that gave the leaf its value.
+    """
+
+    parts: list[bytes]
+    own: list[tuple[bool, str]]
+    """The leaves of its own: whether the default set has it, and its path."""
 
 
 class PlanRenderer:
-    """The text of a plan's decisions."""
+    """The text of a plan's answers: recipient and decisions."""
 
     def __init__(self, channels: Sequence[ChannelRef], lookup: Lookup, tenant_id: str | None) -> None:
         """`lookup` knows the shared leaves; it must not read from views that move on."""
         self._channels = channels
         self._lookup = lookup
         self._in_tenant = f"tenant:{tenant_id}"
-        self._remembered: dict[int, tuple[tuple[PlanDecision, ...], list[_Piece]]] = {}
+        self._remembered: dict[int, tuple[tuple[PlanDecision, ...], _Template]] = {}
+        self._parts: dict[bytes, bytes] = {}
 
     def text(
-        self, decisions: tuple[PlanDecision, ...], holder: str, own_default: StoredItem, own_in_tenant: StoredItem
-    ) -> str:
-        """The decisions of one recipient as a JSON array; `holder` is already JSON text."""
-        known = self._remembered.get(id(decisions))
-        pieces = known[1] if known is not None and known[0] is decisions else self._learn(decisions)
-        parts: list[str] = []
-        for before, after_holder, from_default, path in pieces:
-            if path is None:
-                parts.append(before)
-                continue
-            stored = own_default if from_default else own_in_tenant
-            event_id, position, recorded_at = stored.events[stored.sources[path]]
-            parts.append(
-                f'{before}{holder}{after_holder}{event_id}","position":"{position}","recorded_at":"{recorded_at}"}}}}'
-            )
-        return ",".join(parts)
+        self, decisions: tuple[PlanDecision, ...], recipient: bytes, own_default: StoredItem, own_in_tenant: StoredItem
+    ) -> bytes:
+        """One recipient's answer: an object without its closing brace, for more members to follow.
 
-    def _learn(self, decisions: tuple[PlanDecision, ...]) -> list[_Piece]:
+        `recipient` is already JSON text.
+        """
+        known = self._remembered.get(id(decisions))
+        parts, own = known[1] if known is not None and known[0] is decisions else self._learn(decisions)
+        parts = parts.copy()
+        parts[1] = recipient
+        if own:
+            parts[3::4] = [recipient] * len(own)
+            if own_default.sources or own_in_tenant.leaves:
+                parts[5::4] = [
+                    _event_members(source_of(own_default if from_default else own_in_tenant, path))
+                    for from_default, path in own
+                ]
+            else:
+                parts[5::4] = [_event_members(own_default.events[0])] * len(own)
+        return b"".join(parts)
+
+    def _learn(self, decisions: tuple[PlanDecision, ...]) -> _Template:
         if len(self._remembered) >= REMEMBERED_MAX:
             self._remembered.clear()
-        pieces = [self._piece(channel, decision) for channel, decision in zip(self._channels, decisions, strict=True)]
+            self._parts.clear()
+        template = self._template(decisions)
         # The tuple is kept beside the text: as long as it lives, its id is no other's.
-        self._remembered[id(decisions)] = (decisions, pieces)
-        return pieces
+        self._remembered[id(decisions)] = (decisions, template)
+        return template
 
-    def _piece(self, channel: ChannelRef, decision: PlanDecision) -> _Piece:
-        opening = _opening(channel, decision.deliver, decision.reason)
-        if decision.origin == ORIGIN_NOBODY:
-            return _Piece(opening + "null}", "", False, None)
-        if decision.origin == ORIGIN_SHARED or decision.path is None:
-            return _Piece(opening + self._shared(decision.source) + "}", "", False, None)
-        from_default = decision.origin == ORIGIN_OWN_DEFAULT
-        set_name = "default" if from_default else self._in_tenant
-        after = f',"set":{text_of(set_name)},"path":{text_of(decision.path)},"event_id":"'
-        return _Piece(opening + '{"holder":', after, from_default, decision.path)
+    def _template(self, decisions: tuple[PlanDecision, ...]) -> _Template:
+        parts = ['{"recipient":', "", ',"decisions":[']
+        own: list[tuple[bool, str]] = []
+        for number, (channel, decision) in enumerate(zip(self._channels, decisions, strict=True)):
+            parts[-1] += ("," if number else "") + _opening(channel, decision.deliver, decision.reason)
+            if decision.path is None or decision.origin not in (ORIGIN_OWN_DEFAULT, ORIGIN_OWN_IN_TENANT):
+                parts[-1] += self._shared(decision.source) + "}"
+                continue
+            from_default = decision.origin == ORIGIN_OWN_DEFAULT
+            set_name = "default" if from_default else self._in_tenant
+            parts[-1] += '{"holder":'
+            parts += ["", f',"set":{text_of(set_name)},"path":{text_of(decision.path)},', "", "}}"]
+            own.append((from_default, decision.path))
+        parts[-1] += "]"
+        # Templates have most parts in common: kept once, they stay in the processor's caches.
+        shared = self._parts
+        return _Template([shared.setdefault(part, part) for part in map(str.encode, parts)], own)
 
     def _shared(self, source: Source | None) -> str:
         reference = self._lookup(source) if source is not None else None
         if source is None or reference is None:
             return "null"
         return decided_text(source.holder, source.set_name, source.path, reference)
+
+
+def _event_members(reference: EventReference) -> bytes:
+    """How a `decided_by` object names the event. All of it is plain ASCII of our own making."""
+    return f'"event_id":"{reference[0]}","position":"{reference[1]}","recorded_at":"{reference[2]}"'.encode()
 
 
 def decision_text(decision: Decision, lookup: Lookup, detail: Detail | None) -> str:

@@ -93,7 +93,7 @@ def test_the_order_in_which_an_items_leaves_and_events_stand_says_nothing(connec
     stored = decode_item(body)
     turned = StoredItem(
         dict(reversed(stored.leaves.items())),
-        {path: len(stored.events) - 1 - at for path, at in stored.sources.items()},
+        [len(stored.events) - 1 - at for at in reversed(stored.sources)],
         stored.events[::-1],
     )
     assert encode_item(turned) != body

@@ -23,6 +23,7 @@ from projections.digest import views_digest
 from projections.fold_batch import LogDisagrees
 from projections.folding import apply_batch
 from projections.state import PresentState
+from projections.stored_item import references
 from projections.views_store import read_checkpoint
 from schemas.record import LogRecord
 from tests.unit.projections.records import (
@@ -350,7 +351,7 @@ def test_every_leaf_knows_the_event_that_gave_it_its_value(both: Both) -> None:
     for connection in both.connections:
         row = PresentState(connection).item(stream_of(ANN), "set:default")
         assert row is not None
-        sources = {path: row.stored.events[at] for path, at in row.stored.sources.items()}
+        sources = dict(references(row.stored))
         positions = dict(connection.execute("SELECT offset, position FROM history"))
         assert sources["/channel_types/email"][1] == positions[first.offset], "saying the same again decides nothing"
         assert sources["/channel_types/sms"][1] == positions[third.offset]

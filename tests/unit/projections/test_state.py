@@ -15,6 +15,7 @@ from domain.holder import DEFAULT_SET, Holder, tenant_set, user
 from domain.preference_set import Patch, parse_preference_set
 from projections.batch_state import SNAPSHOT_EVERY, ItemRow
 from projections.state import PastState, PresentState, State
+from projections.stored_item import references
 from tests.model.history_model import Item, Row, items_at
 from tests.unit.projections.random_logs import HOLDERS, LOGS, RandomLog
 from tests.unit.projections.records import Records, folded, merge_of, stream_of
@@ -41,7 +42,7 @@ def as_model(rows: dict[str, ItemRow]) -> dict[str, Item]:
     return {
         name: Item(
             row.version,
-            {path: (value, row.stored.events[row.stored.sources[path]][1]) for path, value in row.stored.leaves.items()},
+            {path: (row.stored.leaves[path], reference[1]) for path, reference in references(row.stored)},
         )
         for name, row in rows.items()
     }

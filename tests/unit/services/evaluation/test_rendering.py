@@ -20,7 +20,7 @@ SECOND: EventReference = ("01890a5d-ac96-774b-bcce-b302099a8058", "B" * 31, "202
 
 
 def stored(path: str, reference: EventReference) -> StoredItem:
-    return StoredItem({path: False}, {path: 0}, [reference])
+    return StoredItem({path: False}, [], [reference])
 
 
 @given(holder=names, set_name=names, path=names)
@@ -56,17 +56,54 @@ def test_a_plan_writes_what_the_full_evaluator_writes(holder: str, path: str, ch
         decisions = (planned,)
         expected = decision_text(full(channel, source), lambda found: lookups[found.set_name], None)
         for _ in range(2):  # The second time it is remembered.
-            assert renderer.text(decisions, text_of(holder), default, in_tenant) == expected
+            answer = renderer.text(decisions, text_of(holder).encode(), default, in_tenant)
+            assert answer.decode() == f'{{"recipient":{text_of(holder)},"decisions":[{expected}]'
         assert json.loads(expected)["deliver"] is planned.deliver
 
 
 def test_what_is_remembered_of_one_recipient_is_not_said_of_another() -> None:
     renderer = PlanRenderer([ChannelRef("email")], lambda _: None, None)
     decisions = (PlanDecision(False, Reason.CHANNEL_TYPE_OPT_OUT, ORIGIN_OWN_DEFAULT, "/channel_types/email", None),)
-    one = json.loads(renderer.text(decisions, '"user:a"', stored("/channel_types/email", FIRST), EMPTY))
-    other = json.loads(renderer.text(decisions, '"user:b"', stored("/channel_types/email", SECOND), EMPTY))
-    assert (one["decided_by"]["holder"], one["decided_by"]["event_id"]) == ("user:a", FIRST[0])
-    assert (other["decided_by"]["holder"], other["decided_by"]["event_id"]) == ("user:b", SECOND[0])
+    for recipient, reference in (("user:a", FIRST), ("user:b", SECOND)):
+        text = renderer.text(decisions, f'"{recipient}"'.encode(), stored("/channel_types/email", reference), EMPTY)
+        answer = json.loads(text + b"}")
+        (decision,) = answer["decisions"]
+        assert answer["recipient"] == decision["decided_by"]["holder"] == recipient
+        assert decision["decided_by"]["event_id"] == reference[0]
+
+
+@given(
+    said=st.lists(st.sampled_from(["default", "in_tenant", "shared", "nobody"]), min_size=1, max_size=6),
+    sources=st.lists(st.integers(0, 1), min_size=6, max_size=6),
+)
+def test_each_decision_names_the_event_of_its_own_leaf(said: list[str], sources: list[int]) -> None:
+    """Many decisions in one text: of leaves that several events gave, in both sets, with others' words in between."""
+    channels = [ChannelRef("email", str(number)) for number in range(len(said))]
+    paths = [f"/channels/{number}" for number in range(6)]
+    no = Reason.CHANNEL_TYPE_OPT_OUT
+    shared = Source("environment_default", "environment", "default", "/channel_types/email")
+    kinds = {
+        "default": (False, no, ORIGIN_OWN_DEFAULT),
+        "in_tenant": (False, no, ORIGIN_OWN_IN_TENANT),
+        "shared": (False, no, ORIGIN_SHARED),
+        "nobody": (True, Reason.DEFAULT_ALLOW, ORIGIN_NOBODY),
+    }
+    decisions = tuple(
+        PlanDecision(*kinds[kind], path if kind in ("default", "in_tenant") else None, shared if kind == "shared" else None)
+        for kind, path in zip(said, paths, strict=False)
+    )
+    default = StoredItem(dict.fromkeys(paths, False), sources, [FIRST, SECOND])
+    in_tenant = StoredItem(dict.fromkeys(paths, False), [], [SECOND])
+    renderer = PlanRenderer(channels, lambda _: FIRST, "acme")
+    for _ in range(2):
+        shown = json.loads(renderer.text(decisions, b'"user:a"', default, in_tenant) + b"}")["decisions"]
+        for number, (kind, decision) in enumerate(zip(said, shown, strict=True)):
+            expected = {"default": (FIRST, SECOND)[sources[number]][0], "in_tenant": SECOND[0], "shared": FIRST[0]}
+            decided = decision["decided_by"]
+            assert decision["channel"] == str(number)
+            assert (decided and decided["event_id"]) == expected.get(kind)
+            if kind in ("default", "in_tenant"):
+                assert (decided["holder"], decided["path"]) == ("user:a", paths[number])
 
 
 @given(actor=st.none() | names, method=st.none() | names, value=names)

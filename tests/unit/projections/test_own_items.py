@@ -1,0 +1,62 @@
+"""The bits of a holder's row tell what an evaluation need not look for: a bit too few would silence a suppression."""
+
+import sqlite3
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from hypothesis import given, settings
+
+from domain.event import SUPPRESSION, HolderForgotten, SetsAdopted
+from domain.holder import DEFAULT_SET, tenant_set, user
+from projections.own_items import HAS_SUPPRESSION, HAS_TENANT_SETS
+from tests.unit.projections.random_logs import LOGS, RandomLog
+from tests.unit.projections.records import Records, folded, merge_of
+
+ANN, BOB, CID, DAN = user("ann"), user("bob"), user("cid"), user("dan")
+
+
+def bits(connection: sqlite3.Connection) -> dict[str, int]:
+    return dict(connection.execute("SELECT name, own_items FROM holders"))
+
+
+def expected_bits(connection: sqlite3.Connection) -> dict[str, int]:
+    """By the items themselves."""
+    return dict(
+        connection.execute(
+            "SELECT h.name, max(coalesce(i.item = ?, 0)) * ? + max(coalesce(i.item LIKE 'set:tenant:%', 0)) * ? "
+            "FROM holders AS h LEFT JOIN items AS i ON i.holder_id = h.id GROUP BY h.name",
+            (SUPPRESSION, HAS_SUPPRESSION, HAS_TENANT_SETS),
+        )
+    )
+
+
+def test_each_way_to_an_item_sets_its_bit(tmp_path: Path) -> None:
+    records = Records()
+    records.add(ANN, merge_of({"enabled": True}))
+    records.add(BOB, merge_of({"enabled": True}, tenant_set("acme")))
+    records.add(CID, HolderForgotten("all"))
+    records.add(DAN, SetsAdopted(BOB, ((DEFAULT_SET, {"/enabled": True}), (tenant_set("acme"), {"/enabled": True}))))
+    connection = folded(tmp_path / "views.sqlite", records.all, range(0, 9, 2))
+    found = bits(connection)
+    assert [found[str(holder)] for holder in (ANN, BOB, CID, DAN)] == [0, HAS_TENANT_SETS, HAS_SUPPRESSION, HAS_TENANT_SETS]
+    records.add(BOB, HolderForgotten("all"))
+    again = folded(tmp_path / "again.sqlite", records.all)
+    assert bits(again)["user:bob"] == HAS_TENANT_SETS | HAS_SUPPRESSION, "what it once had may have left something behind"
+    connection.close()
+    again.close()
+
+
+@settings(max_examples=50)
+@given(LOGS)
+def test_the_bits_are_those_of_the_items_whatever_happened(log: RandomLog) -> None:
+    with TemporaryDirectory() as folder:
+        connection = folded(Path(folder) / "views.sqlite", log.records, range(0, 100, 7))
+        assert bits(connection) == expected_bits(connection)
+        connection.close()
+
+
+def test_what_an_evaluation_reads_of_a_holder_is_in_the_index(tmp_path: Path) -> None:
+    connection = folded(tmp_path / "views.sqlite", Records().all)
+    plan = connection.execute("EXPLAIN QUERY PLAN SELECT id, own_items FROM holders WHERE stream = x'00'").fetchall()
+    assert "COVERING INDEX holders_of_stream" in plan[0][-1]
+    connection.close()
