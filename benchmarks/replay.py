@@ -1,5 +1,6 @@
 """Replay: from a log to caught-up views, against what the same fetching, decoding and writing costs by itself."""
 
+import asyncio
 import gc
 import io
 import sqlite3
@@ -65,7 +66,8 @@ async def replay(log: EventLog, path: Path) -> float:
     offset = 0
     while offset < end:
         records = await log.read(offset, limit=BATCH_LIMIT, wait_seconds=READ_SECONDS)
-        checkpoint, _ = apply_batch(connection, checkpoint, records)
+        # On a thread, as the projector does: a client of Kafka whose loop stands still loses its requests.
+        checkpoint, _ = await asyncio.to_thread(apply_batch, connection, checkpoint, records)
         offset += len(records)
     took = time.perf_counter() - started
     connection.close()
@@ -90,19 +92,23 @@ async def rows_of(log: EventLog, path: Path) -> list[Writes]:
 async def bare(log: EventLog, path: Path, rows: list[Writes]) -> float:
     """Seconds to fetch, to decode with fastavro alone, and to write those rows."""
     connection = open_writer(path)
-    schema = newest().parsed
     started = time.perf_counter()
     offset = 0
     for writes in rows:
         wanted = writes.checkpoint.next_offset - offset
         records = await _exactly(log, offset, wanted)
-        for record in records:
-            schemaless_reader(io.BytesIO(record.value[HEADER_LENGTH:]), schema, None)
-        write_batch(connection, writes)
+        await asyncio.to_thread(_decode_and_write, connection, records, writes)
         offset += wanted
     took = time.perf_counter() - started
     connection.close()
     return took
+
+
+def _decode_and_write(connection: sqlite3.Connection, records: list[LogRecord], writes: Writes) -> None:
+    schema = newest().parsed
+    for record in records:
+        schemaless_reader(io.BytesIO(record.value[HEADER_LENGTH:]), schema, None)
+    write_batch(connection, writes)
 
 
 async def _exactly(log: EventLog, offset: int, count: int) -> list[LogRecord]:

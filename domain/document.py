@@ -8,7 +8,7 @@ or an object whose members have no life of their own. An object with no members 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Final, cast
+from typing import Final, NamedTuple, cast
 
 from domain.json_value import JsonValue
 from domain.pointer import Pattern, ancestors, escape, keys_of, pointer
@@ -30,9 +30,8 @@ class Missing:
 MISSING: Final = Missing()
 
 
-@dataclass(frozen=True, slots=True)
-class Change:
-    """One leaf before and after an event."""
+class Change(NamedTuple):
+    """One leaf before and after an event. A tuple, as `Event` is."""
 
     path: str
     before: JsonValue | Missing

@@ -39,11 +39,14 @@ class Holder:
     collection: str = ""
 
     def __str__(self) -> str:
-        if self.kind is HolderKind.ENVIRONMENT:
+        kind = self.kind
+        if kind is HolderKind.USER:
+            return f"user:{self.id}"
+        if kind is HolderKind.ENVIRONMENT:
             return "environment"
-        if self.kind is HolderKind.OBJECT:
+        if kind is HolderKind.OBJECT:
             return f"object:{_quote(self.collection)}:{self.id}"
-        return f"{self.kind.value}:{self.id}"
+        return f"{kind.value}:{self.id}"
 
 
 ENVIRONMENT = Holder(HolderKind.ENVIRONMENT)

@@ -1,7 +1,7 @@
 """What folding a batch needs to know beforehand, and what it wants written. Plain values, no database."""
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 from domain.event import Event
 from projections.checkpoint import Checkpoint
@@ -20,8 +20,7 @@ class Parked:
     sentence: str
 
 
-@dataclass(frozen=True, slots=True)
-class Decoded:
+class Decoded(NamedTuple):
     """A record and what its bytes came to."""
 
     record: LogRecord

@@ -177,14 +177,13 @@ class _BatchFold:
         return {name: self.state.items[holder.id, name] for name in sorted(names)}
 
     def _note_choices(self, holder_id: int, item: str, changes: Sequence[Change]) -> None:
-        for change in changes:
-            before = int(change.before) if isinstance(change.before, bool) else None
-            after = int(change.after) if isinstance(change.after, bool) else None
-            if before is None and after is None:
-                continue
-            rule = rule_number(item, change.path)
-            first, _ = self.choices.get((rule, holder_id), (before, None))
-            self.choices[rule, holder_id] = (first, after)
+        for path, before, after in changes:
+            was = int(before) if isinstance(before, bool) else None
+            now = int(after) if isinstance(after, bool) else None
+            if was is not None or now is not None:
+                key = rule_number(item, path), holder_id
+                known = self.choices.get(key)
+                self.choices[key] = (was if known is None else known[0]), now
 
     def _holder(self, event: Event) -> HolderRow:
         holder = self.state.holders.get(event.stream)
@@ -272,7 +271,7 @@ class _BatchFold:
             sealed=self.sealed,
         )
         writes.holders = [holder.values() for holder in self.touched_holders.values()]
-        for holder_id, item in self.touched_items:
+        for holder_id, item in sorted(self.touched_items):  # In the order in which they stand in the file.
             row = self.state.items[holder_id, item]
             writes.items.append((holder_id, item, row.version, row.offset, encode_item(row.stored)))
         for (rule, holder_id), (before, after) in self.choices.items():
@@ -322,17 +321,22 @@ def _detail(event: Event, changes: list[dict[str, Any]]) -> dict[str, Any]:
     """What history tells beyond its columns. What is not known is left out."""
     provenance = event.provenance
     detail: dict[str, Any] = {"changes": changes}
-    optional = (
-        ("actor", provenance.actor),
-        ("method", provenance.method),
-        ("reason", provenance.reason),
-        ("evidence", provenance.evidence or None),
-        ("legal_basis", provenance.legal_basis),
-        ("correlation_id", event.correlation_id),
-        ("causation_id", event.causation_id),
-        ("expected_version", event.expected_version),
-    )
-    detail.update([member for member in optional if member[1] is not None])
+    if provenance.actor is not None:
+        detail["actor"] = provenance.actor
+    if provenance.method is not None:
+        detail["method"] = provenance.method
+    if provenance.reason is not None:
+        detail["reason"] = provenance.reason
+    if provenance.evidence:
+        detail["evidence"] = provenance.evidence
+    if provenance.legal_basis is not None:
+        detail["legal_basis"] = provenance.legal_basis
+    if event.correlation_id is not None:
+        detail["correlation_id"] = event.correlation_id
+    if event.causation_id is not None:
+        detail["causation_id"] = event.causation_id
+    if event.expected_version is not None:
+        detail["expected_version"] = event.expected_version
     if provenance.notice is not None:
         notice = provenance.notice
         detail["notice"] = {"id": notice.id, "version": notice.version, "locale": notice.locale}

@@ -12,6 +12,7 @@ from domain.holder import user
 from projections.digest import views_digest
 from projections.fold_batch import fold_batch
 from projections.folding import apply_batch, decode_batch
+from projections.skips import in_force, said_by
 from projections.views_store import CheckpointMoved, load_batch, read_checkpoint, write_batch
 from schemas.record import LogRecord
 from tests.unit.projections.random_logs import LOGS, RandomLog
@@ -53,7 +54,7 @@ def test_a_batch_that_was_folded_already_is_refused_and_leaves_no_trace(log: Ran
         connection = folded(Path(folder) / "views.sqlite", records[: cut // 2])
         try:
             checkpoint = read_checkpoint(connection)
-            decoded, _ = decode_batch(records[cut // 2 : cut])
+            decoded, _ = decode_batch(records[cut // 2 : cut], in_force(said_by(records)))
             late = fold_batch(load_batch(connection, decoded, checkpoint), decoded)
             fold_on(connection, records)
             before = rows_of(connection)
