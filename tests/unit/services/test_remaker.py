@@ -140,6 +140,25 @@ async def test_live_fresh_and_rebuilt_nodes_come_to_the_same(opened: tuple[Ledge
     assert [path.name for path in (tmp_path / "test").glob("views-*.sqlite")] == [ledger.views.path.name]
 
 
+@pytest.mark.parametrize("waits", [False, True])
+async def test_records_taken_out_one_after_the_other_are_all_taken_out(
+    opened: tuple[Ledger, HeldLog], tmp_path: Path, waits: bool
+) -> None:
+    """The next word may come while views are being made anew over the last one, or just as they begin to serve."""
+    ledger, _ = opened
+    for number in range(6):
+        await write(ledger, enabled=number % 2 == 0)
+    skip = 0
+    for offset in range(2, 7):
+        number = ledger.views.number
+        skip = await append(ledger, ENVIRONMENT, RecordSkipped(offset, "a test wrote it"))
+        if waits:
+            await until(lambda number=number: ledger.views.number > number)  # type: ignore[misc]
+    await until(lambda: ledger.views.folded > skip and ledger.progress.state is State.LIVE)
+    assert ledger.views.reader.read_now(skipped_so_far) == {2, 3, 4, 5, 6}
+    assert live_digest(ledger) == await fresh_digest(ledger, tmp_path / "fresh.sqlite")
+
+
 async def test_the_past_is_told_without_it_too_by_the_views_and_by_a_replay(opened: tuple[Ledger, HeldLog]) -> None:
     ledger, _ = opened
     await write(ledger, enabled=False)
