@@ -5,7 +5,7 @@ import json
 import random
 from pathlib import Path
 
-from benchmarks.load import closed_loop, open_loop, post
+from benchmarks.load import Connection, closed_loop, connect, open_loop, post
 from benchmarks.machine import anonymous_bytes, cpu_seconds, median, percentile, show
 from benchmarks.population import CHANNELS, WORKFLOW, recipient
 from benchmarks.servers import ADMIN_KEY, bare_server, our_server, prepare
@@ -17,6 +17,7 @@ RATE = 2_000
 OPEN_CONNECTIONS = 64
 EVENTS_A_SECOND = 500
 POSTS_A_SECOND = 50
+PUBLISHERS = 5
 
 
 class Requests:
@@ -47,8 +48,6 @@ class Requests:
 
 async def answer_size(port: int, requests: Requests) -> int:
     """The size of a typical answer."""
-    from benchmarks.load import connect
-
     (connection,) = await connect(port, 1)
     sizes = [len(await connection.ask(requests.evaluation())) for _ in range(50)]
     connection.close()
@@ -71,19 +70,23 @@ async def throughput(ours: tuple[int, int], bare: tuple[int, int], requests: Req
 
 
 async def publish(port: int, requests: Requests, stop: asyncio.Event) -> int:
-    """Changes at a fixed rate until told to stop; how many."""
-    from benchmarks.load import connect
+    """Changes at a fixed rate until told to stop; how many. An answer may take longer than the next post can wait."""
+    connections = await connect(port, PUBLISHERS)
+    sent = await asyncio.gather(*(_publish_in_turn(one, at, requests, stop) for at, one in enumerate(connections)))
+    for connection in connections:
+        connection.close()
+    return sum(sent)
 
-    (connection,) = await connect(port, 1)
+
+async def _publish_in_turn(connection: Connection, turn: int, requests: Requests, stop: asyncio.Event) -> int:
     sent = 0
     loop = asyncio.get_running_loop()
-    due = loop.time()
+    due = loop.time() + turn / POSTS_A_SECOND
     while not stop.is_set():
+        await asyncio.sleep(max(0.0, due - loop.time()))
         await connection.ask(requests.events(EVENTS_A_SECOND // POSTS_A_SECOND))
         sent += EVENTS_A_SECOND // POSTS_A_SECOND
-        due += 1 / POSTS_A_SECOND
-        await asyncio.sleep(max(0.0, due - loop.time()))
-    connection.close()
+        due += PUBLISHERS / POSTS_A_SECOND
     return sent
 
 
