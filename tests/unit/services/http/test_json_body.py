@@ -37,13 +37,19 @@ def test_what_was_written_is_read(value: Any, ascii_only: bool, indent: int | No
 
 @given(
     levels=st.integers(1, 60),
-    keys=st.lists(st.sampled_from(["{", "[[[[", '"', "\\", '\\"', "]", '"]', "a"]), min_size=60, max_size=60),
+    keys=st.lists(st.sampled_from(["{", "[[[[", '"', "\\", '\\"', "]", '"]', "a"]), min_size=60, max_size=60)
+    | st.lists(st.sampled_from(["{", "[[[[", "]", "}{", "a", "", " "]), min_size=60, max_size=60),
+    innermost=st.sampled_from(["[{" * 50, "x", 1, []]),
     as_list=st.lists(st.booleans(), min_size=60, max_size=60),
 )
-def test_depth_is_what_nests_and_not_what_texts_hold(levels: int, keys: list[str], as_list: list[bool]) -> None:
-    value: Any = "[{" * 50
+def test_depth_is_what_nests_and_not_what_texts_hold(
+    levels: int, keys: list[str], innermost: Any, as_list: list[bool]
+) -> None:
+    value = innermost
+    levels -= depth_of(value)
     for key, listed in zip(keys[:levels], as_list[:levels], strict=True):
         value = [key, value] if listed else {key: value, f"{key}x": key}
+    levels += depth_of(innermost)
     assert depth_of(value) == levels
     body = json.dumps(value).encode()
     if levels <= DEPTH_MAX:
