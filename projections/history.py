@@ -6,12 +6,12 @@ from dataclasses import dataclass, replace
 from heapq import merge
 from itertools import islice
 from typing import Any, cast
-from uuid import UUID
 
 import msgspec
 
 from domain.event import SUPPRESSION, HolderForgotten, SetsAdopted, is_set_item
 from domain.fold import Outcome
+from domain.identifier import event_id_text
 from projections.position import instant_text
 from projections.tenant_records import tenant_number
 
@@ -69,7 +69,7 @@ def entry_of(row: tuple[Any, ...]) -> dict[str, Any]:
     offset, _, item, type_, event_id, occurred_at, recorded_at, outcome, why, version, position, *rest = row
     detail, name, forgotten_offset = rest
     entry: dict[str, Any] = {
-        "event_id": str(UUID(bytes=event_id)) if event_id is not None else None,
+        "event_id": event_id_text(event_id) if event_id is not None else None,
         "position": position,
         "type": type_,
         "holder": name,

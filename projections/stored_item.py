@@ -6,6 +6,7 @@ from typing import Any
 import msgspec
 
 from domain.document import Change, Leaves
+from domain.identifier import event_id_text
 from projections.position import instant_text
 
 EventReference = tuple[str, str, str]
@@ -36,10 +37,7 @@ decode_item = _decoder.decode
 
 def event_reference(event_id: bytes, position: str, recorded_at_milliseconds: int) -> EventReference:
     """An event as leaves refer to it."""
-    digits = event_id.hex()
-    # What str(UUID(bytes=...)) gives, at a fifth of its time: this runs once for every event of a replay.
-    text = f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}"
-    return text, position, instant_text(recorded_at_milliseconds)
+    return event_id_text(event_id), position, instant_text(recorded_at_milliseconds)
 
 
 def after_event(before: StoredItem, leaves: Leaves, changes: Sequence[Change], reference: EventReference) -> StoredItem:

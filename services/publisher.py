@@ -8,8 +8,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, TypeVar
-from uuid import UUID
 
+from domain.identifier import event_id_text
 from projections.history import earlier_event, event_at
 from projections.position_watcher import PositionWatcher
 from projections.views_reader import ViewsReader
@@ -126,7 +126,7 @@ class Publisher:
         entry, fingerprint = prepared.earlier
         if fingerprint != prepared.fingerprint:
             return EventIdReused(
-                "this event id or Idempotency-Key was used for something else", event_id=_text(draft.event_id)
+                "this event id or Idempotency-Key was used for something else", event_id=event_id_text(draft.event_id)
             )
         return self._judged(draft, entry)
 
@@ -143,13 +143,13 @@ class Publisher:
                 return PositionNotReached(
                     "the event is stored, but this node has not folded it yet: do not send it again, "
                     "ask for it by its event_id",
-                    event_id=_text(draft.event_id),
+                    event_id=event_id_text(draft.event_id),
                 )
             return self._judged(draft, entry)
         if isinstance(outcome, Refused):
             return NotAppended(
                 f"the event was not appended: {outcome.reason}; it is safe to send it again",
-                event_id=_text(draft.event_id),
+                event_id=event_id_text(draft.event_id),
             )
         return await self._resolve(draft, outcome.reason, resolve_by)
 
@@ -166,10 +166,11 @@ class Publisher:
                 break
             await asyncio.sleep(RESOLVE_STEP_SECONDS)
         self._remember_unresolved(draft)
+        event_id = event_id_text(draft.event_id)
         return OutcomeUnknown(
-            f"whether the event was stored is not known ({reason}): ask GET /ledger/v1/events/{_text(draft.event_id)}, "
+            f"whether the event was stored is not known ({reason}): ask GET /ledger/v1/events/{event_id}, "
             "or send it again with the same event_id or Idempotency-Key",
-            event_id=_text(draft.event_id),
+            event_id=event_id,
         )
 
     def _remember_unresolved(self, draft: Draft) -> None:
@@ -199,7 +200,7 @@ class Publisher:
             elif event_id not in event_ids:
                 raise OutcomeUnknown(
                     "an earlier write of this holder is unresolved; nothing was appended, try again shortly",
-                    event_id=_text(event_id),
+                    event_id=event_id_text(event_id),
                 )
 
     def _judged(self, draft: Draft, entry: dict[str, Any]) -> Result:
@@ -213,7 +214,7 @@ class Publisher:
         if entry.get("outcome") != "rejected":
             return Receipt(draft.event_id, entry)
         why = entry.get("why")
-        identity = {"event_id": _text(draft.event_id), "position": entry["position"]}
+        identity = {"event_id": event_id_text(draft.event_id), "position": entry["position"]}
         if why == "version-mismatch":
             return VersionMismatch("the set has another version now: read it again, then decide", **identity)
         if why == "event-id-reused":
@@ -225,7 +226,3 @@ def _entries_at(connection: sqlite3.Connection, offsets: Sequence[int]) -> dict[
     """The history rows at these offsets, of those that are folded."""
     entries = ((offset, event_at(connection, offset)) for offset in offsets)
     return {offset: entry for offset, entry in entries if entry is not None}
-
-
-def _text(event_id: bytes) -> str:
-    return str(UUID(bytes=event_id))

@@ -13,6 +13,7 @@ from fastapi.responses import StreamingResponse
 
 from domain.fold import Outcome
 from domain.holder import parse_holder
+from domain.identifier import event_id_text
 from domain.invalid import Invalid
 from domain.json_value import JsonValue
 from projections.history import event_by_id, feed, position_at
@@ -89,7 +90,7 @@ def _draft(caller: Caller, base: CommandRequest, event: JsonValue, at: int) -> D
 
 
 def _shown(draft: Draft, result: Result) -> dict[str, Any]:
-    event_id = str(UUID(bytes=draft.event_id))
+    event_id = event_id_text(draft.event_id)
     if isinstance(result, ServiceError):
         return {"event_id": event_id, "outcome": "failed", "problem": problem_of(result).document()}
     entry = result.entry

@@ -1,8 +1,12 @@
 """The one rule for ids and keys."""
 
-import pytest
+from uuid import UUID
 
-from domain.identifier import ID_LENGTH_MAX, check_id, check_text
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from domain.identifier import ID_LENGTH_MAX, check_id, check_text, event_id_text
 from domain.invalid import Invalid
 
 
@@ -34,3 +38,8 @@ def test_what_cannot_be_an_id_is_refused(value: object, message: str) -> None:
 def test_a_key_may_be_empty_and_a_text_longer() -> None:
     assert check_text("", "", "the key") == ""
     assert check_text("x" * 300, "", "the text", length_max=300)
+
+
+@given(st.binary(min_size=16, max_size=16))
+def test_an_event_id_is_shown_as_the_uuid_that_it_is(event_id: bytes) -> None:
+    assert event_id_text(event_id) == str(UUID(bytes=event_id))
