@@ -2,6 +2,7 @@
 
 import asyncio
 import sqlite3
+import string
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager, closing, contextmanager, suppress
 from pathlib import Path
@@ -11,7 +12,7 @@ from uuid import UUID
 import pytest
 
 from domain.document import Unset
-from domain.event import Body, LedgerSealed, PreferenceSetMerged, PreferenceSetReplaced, Provenance
+from domain.event import Body, HolderDescribed, LedgerSealed, PreferenceSetMerged, PreferenceSetReplaced, Provenance
 from domain.holder import DEFAULT_SET, ENVIRONMENT, Holder, user
 from domain.preference_set import LEAVES_MAX, Patch
 from projections.history import event_by_id
@@ -215,6 +216,14 @@ async def test_a_set_does_not_grow_past_its_limit_by_merges(world: World) -> Non
     await world.publish(PreferenceSetMerged(DEFAULT_SET, Patch(workflows("c", 1), (Unset(("workflows", "b0")),))))
     await world.publish(PreferenceSetMerged(DEFAULT_SET, Patch(workflows("a", LEAVES_MAX - 1))))
     await world.publish(PreferenceSetMerged(DEFAULT_SET, Patch(workflows("c", 1))), user("joe"))
+
+
+async def test_the_shortest_properties_do_not_grow_past_the_limit_either(world: World) -> None:
+    shortest = [f"/{first}{second}" for first in string.printable[:94] for second in ("", *string.printable[:62])]
+    digits = [path for path in shortest if "~" not in path and path.count("/") == 1][:LEAVES_MAX]
+    await world.publish(HolderDescribed(Patch(dict.fromkeys(digits, 1))))
+    with pytest.raises(Unprocessable, match=f"would have {LEAVES_MAX + 1} values"):
+        await world.publish(HolderDescribed(Patch({"/one more": 1})))
 
 
 async def test_an_answer_that_was_lost_is_found_in_the_own_fold(world: World) -> None:
