@@ -23,7 +23,7 @@ from projections.position import instant_text, parse_position
 from projections.stored_item import EMPTY, EventReference, decode_item
 from services.evaluation.asked import Asked, parse_recipient
 from services.evaluation.hot import HotPath
-from services.evaluation.own_sets import own_rows, sets_in_tenant
+from services.evaluation.own_sets import OwnRow, own_rows, sets_in_tenant
 from services.evaluation.plain_names import plain_names
 from services.evaluation.plans import Compiled, PlanKey, Plans
 from services.evaluation.rendering import decision_text, text_of
@@ -34,6 +34,8 @@ from services.queries import Moment, Queries
 from services.stream_reader import StreamReader
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+_NOTHING: OwnRow = (b"", 0, None)
 
 Results = tuple[list[bytes], str]
 """The results as JSON objects without their closing braces, and the members that close an answer."""
@@ -144,9 +146,10 @@ def _by_plan(
     decide = plan.decide
     streams = ledger.secrets.stream_keys_of([name.encode() for name in names])
     rows = own_rows(connection, streams)
-    in_tenant_of = sets_in_tenant(connection, streams, rows, asked.circle.tenant_id)
+    in_tenant_of = sets_in_tenant(connection, rows, asked.circle.tenant_id)
     results: list[bytes] = []
-    for name, stream, (own_items, body) in zip(names, streams, rows, strict=False):
+    for name, stream in zip(names, streams, strict=True):
+        _, own_items, body = rows.get(stream, _NOTHING)
         default, in_tenant = EMPTY if body is None else decode_item(body), EMPTY
         if own_items:
             if stream in in_tenant_of:
