@@ -92,6 +92,7 @@ async def _serve(
     node: Node, settings: Settings, listener: socket.socket, announce: Announce, traces: NodeTraces | None
 ) -> None:
     app = create_app(node.ledgers, settings)
+    await app.make_routes()
     # Only what passes the application has a span.
     quick = (ONE, app.evaluate.at_once) if traces is None else ()
     config = uvicorn.Config(

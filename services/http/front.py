@@ -29,6 +29,31 @@ _JSON = ((b"content-type", b"application/json"),)
 log = logging.getLogger(__name__)
 
 
+# A request that no route serves: to find that out, the framework looks at all of them.
+_NOWHERE: AsgiScope = {
+    "type": "http",
+    "http_version": "1.1",
+    "method": "GET",
+    "scheme": "http",
+    "path": "/-",
+    "raw_path": b"/-",
+    "query_string": b"",
+    "root_path": "",
+    "headers": [],
+    "client": None,
+    "server": None,
+    "state": {"request_id": "-"},
+}
+
+
+async def _nothing_more() -> Message:
+    return {"type": "http.request", "body": b"", "more_body": False}
+
+
+async def _ignored(_: Message) -> None:
+    """Nobody asked."""
+
+
 class FrontDoor:
     """An ASGI application around the framework's and the dialects'."""
 
@@ -40,6 +65,14 @@ class FrontDoor:
         self._dialects = dialects
         self.evaluate = evaluate
         self._ledgers = ledgers
+
+    async def make_routes(self) -> None:
+        """Have the framework make its routes now.
+
+        It would do so at the first request that passes it, and stand still for some hundred milliseconds: the first
+        write after a start would hold up every evaluation.
+        """
+        await self._inner(dict(_NOWHERE), _nothing_more, _ignored)
 
     async def __call__(self, scope: AsgiScope, receive: Receive, send: Send) -> None:
         """One connection of the server."""

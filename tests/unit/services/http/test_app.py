@@ -1,7 +1,10 @@
 """What holds for every route and every refusal, without a node."""
 
 from collections.abc import Iterator
+from cProfile import Profile
 from inspect import iscoroutinefunction
+from pathlib import Path
+from pstats import Stats
 from typing import Any
 
 import pytest
@@ -10,10 +13,14 @@ from fastapi.routing import APIRoute
 
 from domain.invalid import Invalid
 from services import errors
+from services.bootstrap import build_node
 from services.errors import ServiceError
-from services.http.app import ROUTERS
+from services.http.app import ROUTERS, create_app
+from services.http.asgi import AsgiScope, Message
+from services.http.front import FrontDoor
 from services.http.json_body import MalformedJson
 from services.http.problems import BASE, PROBLEMS, Problem, problem_of
+from services.settings import Settings
 
 ROUTES = [route for router in ROUTERS for route in router.routes if isinstance(route, APIRoute)]
 REFUSALS = [kind for kind in vars(errors).values() if isinstance(kind, type) and issubclass(kind, ServiceError)]
@@ -61,3 +68,38 @@ def test_a_problem_keeps_its_own_members() -> None:
     """Whatever more it says, it can't pass for another type."""
     problem = Problem("invalid", "a sentence", pointer="/a")
     assert set(problem.document()) == {"type", "title", "status", "detail", "pointer"}
+
+
+async def calls_of_a_request(app: FrontDoor) -> int:
+    """How many functions are called to tell that there is no such thing."""
+    statuses: list[int] = []
+
+    async def receive() -> Message:
+        return {"type": "http.request", "body": b"", "more_body": False}
+
+    async def send(message: Message) -> None:
+        statuses.extend([message["status"]] if message["type"] == "http.response.start" else [])
+
+    path = b"/ledger/v1/no-such-thing"
+    scope: AsgiScope = {
+        "type": "http", "http_version": "1.1", "method": "GET", "scheme": "http", "path": path.decode(), "raw_path": path,
+        "query_string": b"", "root_path": "", "headers": [], "client": None, "server": None,
+    }  # fmt: skip
+    with Profile() as profile:
+        await app(scope, receive, send)
+    assert statuses == [404]
+    return Stats(profile).total_calls  # type: ignore[attr-defined, no-any-return]
+
+
+async def test_the_first_request_costs_no_more_than_the_next(tmp_path: Path) -> None:
+    """The framework makes its routes when it is first asked, and every evaluation would wait for that."""
+    settings = Settings(data=tmp_path)
+    node = build_node(settings)
+    node.start()
+    try:
+        app = create_app(node.ledgers, settings)
+        await app.make_routes()
+        first, second = await calls_of_a_request(app), await calls_of_a_request(app)
+    finally:
+        await node.stop()
+    assert first < 2 * second
