@@ -321,22 +321,17 @@ def _detail(event: Event, changes: list[dict[str, Any]]) -> dict[str, Any]:
     """What history tells beyond its columns. What is not known is left out."""
     provenance = event.provenance
     detail: dict[str, Any] = {"changes": changes}
-    if provenance.actor is not None:
-        detail["actor"] = provenance.actor
-    if provenance.method is not None:
-        detail["method"] = provenance.method
-    if provenance.reason is not None:
-        detail["reason"] = provenance.reason
-    if provenance.evidence:
-        detail["evidence"] = provenance.evidence
-    if provenance.legal_basis is not None:
-        detail["legal_basis"] = provenance.legal_basis
-    if event.correlation_id is not None:
-        detail["correlation_id"] = event.correlation_id
-    if event.causation_id is not None:
-        detail["causation_id"] = event.causation_id
-    if event.expected_version is not None:
-        detail["expected_version"] = event.expected_version
+    optional = (
+        ("actor", provenance.actor),
+        ("method", provenance.method),
+        ("reason", provenance.reason),
+        ("evidence", provenance.evidence or None),
+        ("legal_basis", provenance.legal_basis),
+        ("correlation_id", event.correlation_id),
+        ("causation_id", event.causation_id),
+        ("expected_version", event.expected_version),
+    )
+    detail.update([member for member in optional if member[1] is not None])
     if provenance.notice is not None:
         notice = provenance.notice
         detail["notice"] = {"id": notice.id, "version": notice.version, "locale": notice.locale}

@@ -15,6 +15,11 @@ def member_item(tenant_id: str) -> str:
     return set_item(tenant_set(tenant_id))
 
 
+def is_member_item(item: str) -> bool:
+    """Whether a holder keeps in this item what it wants inside some tenant."""
+    return item.startswith(_MEMBERS)
+
+
 def tenant_number(item: str) -> int:
     """The tenant's number in the index, as `rule_number` makes them: a collision costs a look, never an answer."""
     return rule_number(item, "")
@@ -23,6 +28,6 @@ def tenant_number(item: str) -> int:
 def tenant_records(offset: int, item: str | None, changes: Iterable[Mapping[str, Any]]) -> list[tuple[int, int]]:
     """The rows of the index for one record: of the item that it names, whatever became of it, or of all that it changed."""
     if item is not None:
-        return [(tenant_number(item), offset)] if item.startswith(_MEMBERS) else []
+        return [(tenant_number(item), offset)] if is_member_item(item) else []
     changed = {change["item"] for change in changes if "item" in change}
-    return [(tenant_number(each), offset) for each in sorted(changed) if each.startswith(_MEMBERS)]
+    return [(tenant_number(each), offset) for each in sorted(changed) if is_member_item(each)]

@@ -13,11 +13,11 @@ from collections import OrderedDict
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
-from uuid import UUID
 
 from domain.bulk import bodies_of
 from domain.event import Body, BulkFinished, BulkRequested, Event, item_of
 from domain.holder import ENVIRONMENT, Holder
+from domain.identifier import event_id_text
 from domain.invalid import Invalid
 from projections.bulk import requested_since, results_of
 from projections.position import parse_instant, parse_position
@@ -288,5 +288,5 @@ class BulkRunner:
             occurred_at_milliseconds=request.occurred_at_milliseconds,
             provenance=request.provenance,
             correlation_id=request.correlation_id,
-            causation_id=str(UUID(bytes=request.event_id)),
+            causation_id=event_id_text(request.event_id),
         )

@@ -4,10 +4,10 @@ from base64 import b64encode
 from dataclasses import replace
 from functools import partial
 from typing import Any
-from uuid import UUID
 
 from domain.event import Event, ParkedDiscarded, ParkedReplayed, type_of
 from domain.holder import ENVIRONMENT
+from domain.identifier import event_id_text
 from projections.history import actor_and_method
 from projections.parked import ParkedRecord, ParkedState, parked_at, shown, was_forgotten_since
 from projections.position import instant_text, parse_instant, parse_position
@@ -99,7 +99,7 @@ def _is_forgotten(ledger: Ledger, event: Event | str, offset: int) -> bool:
 
 def _event_shown(event: Event) -> dict[str, Any]:
     return {
-        "event_id": str(UUID(bytes=event.event_id)),
+        "event_id": event_id_text(event.event_id),
         "type": type_of(event.body),
         "holder": str(event.holder),
         "set": shown_set(event.item) if event.item is not None else None,

@@ -12,7 +12,6 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
-from uuid import UUID
 
 from domain.event import (
     Body,
@@ -32,6 +31,7 @@ from domain.event import (
     type_of,
 )
 from domain.holder import DEFAULT_SET, ENVIRONMENT, Holder
+from domain.identifier import event_id_text
 from domain.preference_set import Patch
 from domain.remainder import Later, Remainder, Since, remainder
 from projections.parked import LaterRecord, ParkedRecord, ParkedState, records_since, was_forgotten_since
@@ -84,7 +84,7 @@ def late_event(event: Event, offset: int, replayer: Request) -> Late:
         replace(said, evidence=evidence),
         occurred_at_milliseconds=event.occurred_at_milliseconds,
         correlation_id=event.correlation_id,
-        causation_id=str(UUID(bytes=event.event_id)),
+        causation_id=event_id_text(event.event_id),
     )
     return Late(event.holder, event.body, request)
 

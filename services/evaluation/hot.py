@@ -12,6 +12,7 @@ from domain.json_value import JsonValue
 from projections.position import instant_text
 from projections.stored_item import EMPTY, decode_item
 from services.evaluation.asked import parse_asked
+from services.evaluation.plain_names import PLAIN_NAME
 from services.evaluation.plans import Compiled, PlanKey, Plans
 from services.evaluation.rendering import text_of
 from services.identifiers import new_decision_id
@@ -24,8 +25,7 @@ SHAPE_BYTES_MAX = 1_000
 
 _MEMBERS = frozenset({"recipient", "workflow", "channels", "categories", "policy"})
 
-# A user's name whose bytes stand for themselves in JSON: printable ASCII without quote and backslash.
-_RECIPIENT = re.compile(rb'"recipient"[ \t\r\n]*:[ \t\r\n]*("user:[ !#-\[\]-~]{1,256}")')
+_RECIPIENT = re.compile(rf'"recipient"[ \t\r\n]*:[ \t\r\n]*("{PLAIN_NAME}")'.encode())
 
 # The default set, and after it the suppression where there is one: two neighbours of a table (`NUMBERED_ITEMS`).
 _READ = (

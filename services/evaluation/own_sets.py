@@ -3,9 +3,8 @@
 import sqlite3
 from collections.abc import Mapping, Sequence
 
-from domain.event import set_item
-from domain.holder import tenant_set
 from projections.own_items import HAS_TENANT_SETS
+from projections.tenant_records import member_item
 
 OwnRow = tuple[bytes, int, bytes | None]
 """Of one recipient: its stream, what it has beside its default set, and that set, not yet decoded."""
@@ -37,6 +36,6 @@ def sets_in_tenant(
     found = connection.execute(
         "SELECT h.stream, i.body FROM holders AS h JOIN items AS i ON i.holder_id = h.id "  # noqa: S608 - marks only
         f"WHERE h.stream IN ({','.join('?' * len(asked))}) AND i.item = ?",
-        (*asked, set_item(tenant_set(tenant_id))),
+        (*asked, member_item(tenant_id)),
     )
     return dict(found.fetchall())

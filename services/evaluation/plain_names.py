@@ -6,9 +6,10 @@ from typing import cast
 
 from domain.json_value import JsonValue
 
-# A user's name of printable ASCII without quote and backslash: an id may hold that, and more.
-_NAME = r"user:[ !#-\[\]-~]{1,256}+"
-_NAMES = re.compile(rf"{_NAME}(?:\n{_NAME})*+")
+PLAIN_NAME = r"user:[ !#-\[\]-~]{1,256}+"
+"""A user's name that stands for itself in JSON: printable ASCII without quote and backslash. An id may hold more."""
+
+_NAMES = re.compile(rf"{PLAIN_NAME}(?:\n{PLAIN_NAME})*+")
 
 
 def plain_names(recipients: Sequence[JsonValue]) -> list[str] | None:

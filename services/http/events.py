@@ -5,7 +5,6 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import replace
 from functools import partial
 from typing import Annotated, Any
-from uuid import UUID
 
 import msgspec
 from fastapi import APIRouter, Query, Request, Response
@@ -84,7 +83,7 @@ def _draft(caller: Caller, base: CommandRequest, event: JsonValue, at: int) -> D
     command = parsed.request
     if base.event_id is not None and command.event_id == base.event_id:
         # One Idempotency-Key stands for all events of the request: each has an id of its own by its place.
-        event_id = derived_event_id(str(UUID(bytes=base.event_id)), str(parsed.holder), str(at))
+        event_id = derived_event_id(event_id_text(base.event_id), str(parsed.holder), str(at))
         command = replace(command, event_id=event_id)
     return draft_of(caller.ledger, parsed.holder, parsed.body, command)
 

@@ -1,10 +1,10 @@
 """`/opt-out-clock`: how long this node took to honour opt-outs, and which took longer than they may."""
 
 from typing import Annotated, Any
-from uuid import UUID
 
 from fastapi import APIRouter, Query, Response
 
+from domain.identifier import event_id_text
 from projections.position import instant_text
 from services.http.audit_models import OptOutClockAnswer
 from services.http.cursor import Cursor, CursorParameter, cursor_text, parse_cursor
@@ -76,7 +76,7 @@ def _summary(report: Report, longer_than_milliseconds: int) -> dict[str, Any]:
 def _late(one: SlowOptOut) -> dict[str, Any]:
     return {
         "position": one.opt_out.position,
-        "event_id": str(UUID(bytes=one.opt_out.event_id)),
+        "event_id": event_id_text(one.opt_out.event_id),
         "recorded_at": instant_text(one.opt_out.recorded_at_milliseconds),
         "honoured_at": instant_text(one.honoured_at_milliseconds),
         "seconds": one.took_milliseconds / 1000,

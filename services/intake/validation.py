@@ -6,7 +6,6 @@ as one. Only what JSON has no word for, patterns in `unset` and rules in `spell_
 
 from dataclasses import dataclass, replace
 from typing import Final
-from uuid import UUID
 
 from domain.document import Unset, unflatten
 from domain.event import (
@@ -20,7 +19,7 @@ from domain.event import (
     type_of,
 )
 from domain.holder import Holder
-from domain.identifier import check_text
+from domain.identifier import check_text, event_id_text
 from domain.invalid import Invalid
 from domain.json_value import JsonValue
 from domain.pointer import check_pointer, keys_of
@@ -113,7 +112,7 @@ def _as_requested(event: Event, body: _Takeable) -> dict[str, JsonValue]:
     members: dict[str, JsonValue] = {
         "type": type_of(body),
         "holder": str(event.holder),
-        "event_id": str(UUID(bytes=event.event_id)),
+        "event_id": event_id_text(event.event_id),
         "expected_version": event.expected_version,
         "actor": provenance.actor,
         "method": provenance.method,

@@ -3,11 +3,10 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
-from uuid import UUID
 
 from domain.event import Body, BulkRequested, BulkRow, HolderDescribed, PreferenceSetMerged
 from domain.holder import DEFAULT_SET, ENVIRONMENT, Holder, object_in, tenant, user
-from domain.identifier import check_id
+from domain.identifier import check_id, event_id_text
 from domain.invalid import Invalid
 from domain.json_value import JsonValue
 from projections.position import instant_text
@@ -147,7 +146,7 @@ async def _request(call: Call, body_of: Callable[[str], BulkRequested]) -> Answe
     command = call.command("bulk")
     may_repeat = command.event_id is not None
     event_id = command.event_id or new_event_id()
-    bulk_id = str(UUID(bytes=event_id))
+    bulk_id = event_id_text(event_id)
     request = body_of(bulk_id)
     draft = draft_of(call.ledger, ENVIRONMENT, request, replace(command, event_id=event_id))
     try:
