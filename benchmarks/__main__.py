@@ -7,14 +7,15 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from uuid import uuid4
 
-from benchmarks import append, batch, evaluation, history, replay
+from benchmarks import append, batch, evaluation, history, latency, replay
+from benchmarks.kafka import kafka
 from benchmarks.machine import description, show
 from services.log.kafka_log import KafkaEventLog
 from services.log.port import EventLog
 from services.log.sqlite_log import SqliteEventLog
-from tests.kafka_broker import NoBrokerError, find_broker, find_servers
+from tests.kafka_broker import NoBrokerError
 
-LINES = ("append", "replay", "evaluation", "batch", "history")
+LINES = ("append", "replay", "evaluation", "latency", "batch", "history")
 
 
 async def on_log(log: EventLog, measure: Callable[[EventLog], Awaitable[None]]) -> None:
@@ -34,18 +35,12 @@ def embedded(folder: Path) -> SqliteEventLog:
 
 
 def on_kafka(measure: Callable[[EventLog], Awaitable[None]]) -> None:
-    """Measure on real Kafka: a cluster that is named, or a broker of our own. Says so where there is none."""
-    servers, broker = find_servers(), None
+    """Measure on real Kafka. Says so where there is none."""
     try:
-        if servers is None:
-            broker = find_broker()
-            servers = broker.bootstrap_servers
-        asyncio.run(on_log(KafkaEventLog(servers, f"benchmark.{uuid4().hex}"), measure))
+        with kafka() as servers:
+            asyncio.run(on_log(KafkaEventLog(servers, f"benchmark.{uuid4().hex}"), measure))
     except NoBrokerError as error:
         show(f"(without Kafka: {error})")
-    finally:
-        if broker is not None:
-            broker.close()
 
 
 def logs(folder: Path, measure: Callable[[str, EventLog], Awaitable[None]]) -> None:
@@ -58,8 +53,15 @@ def main() -> None:
     """Parse the arguments and measure."""
     parser = argparse.ArgumentParser(prog="make bench", description=__doc__)
     parser.add_argument("lines", nargs="*", default=LINES, help=f"which of {', '.join(LINES)}; all by default")
-    parser.add_argument("--holders", type=int, default=1_000_000, help="stored holders for evaluation and batch")
-    parser.add_argument("--small", type=int, default=100_000, help="stored holders for replay, and memory's comparison")
+    parser.add_argument(
+        "--holders", type=int, default=1_000_000, help="stored holders for evaluation, latency while publishing, and batch"
+    )
+    parser.add_argument(
+        "--small",
+        type=int,
+        default=100_000,
+        help="stored holders for replay, latency beside another node, and memory's comparison",
+    )
     parser.add_argument(
         "--events", type=int, default=1_000_000, help="events of history; 10,000,000 take 15 GB and patience"
     )
@@ -76,6 +78,8 @@ def main() -> None:
             logs(folder, lambda name, log: replay.run(name, log, arguments.small, arguments.rounds))
         if "evaluation" in arguments.lines:
             evaluation.run(folder, arguments.holders, arguments.small, arguments.rounds)
+        if "latency" in arguments.lines:
+            latency.run(folder, arguments.holders, arguments.small, arguments.rounds)
         if "batch" in arguments.lines:
             batch.run(folder, arguments.holders, arguments.rounds)
         if "history" in arguments.lines:

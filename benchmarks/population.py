@@ -40,8 +40,8 @@ def _choice(channel: str, value: bool) -> Body:
 class Maker:
     """Makes records, the same ones for the same seed."""
 
-    def __init__(self, seed: int = 1) -> None:
-        self.secrets = Secrets(SECRET, ENVIRONMENT_NAME)
+    def __init__(self, seed: int = 1, environment: str = ENVIRONMENT_NAME) -> None:
+        self.secrets = Secrets(SECRET, environment)
         self.random = random.Random(seed)
 
     def record(self, holder: Holder, body: Body, number: int) -> NewRecord:

@@ -12,9 +12,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from benchmarks.load import connect, get
 from benchmarks.machine import show
 from benchmarks.population import ENVIRONMENT_NAME, SECRET, Maker
 from schemas.record import NewRecord
+from services.log.port import EventLog
 from services.log.sqlite_log import SqliteEventLog
 
 ADMIN_KEY = "benchmark-admin-key-0123456789"
@@ -29,10 +31,9 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-async def fill_log(path: Path, holders: int) -> None:
-    """A log of so many users' first sets."""
-    maker = Maker()
-    log = SqliteEventLog(path)
+async def fill_log(log: EventLog, holders: int, environment: str = ENVIRONMENT_NAME) -> None:
+    """Start an empty log, fill it with so many users' first sets, and stop it."""
+    maker = Maker(environment=environment)
     await log.start()
     batch: list[NewRecord] = maker.opening()
     for number in range(holders):
@@ -51,7 +52,7 @@ def prepare(data: Path, holders: int) -> None:
     if (folder / "filled").exists():
         return
     folder.mkdir(parents=True, exist_ok=True)
-    asyncio.run(fill_log(folder / "log.sqlite", holders))
+    asyncio.run(fill_log(SqliteEventLog(folder / "log.sqlite"), holders))
     (folder / "filled").write_text(f"{holders}\n")
 
 
@@ -94,6 +95,15 @@ def bare_server(answer_bytes: int) -> Iterator[tuple[int, int]]:
         process.wait(60)
 
 
+async def folded_records(port: int) -> int:
+    """How many records our server has folded."""
+    (connection,) = await connect(port, 1)
+    answer = json.loads(await connection.ask(get("/readyz", ADMIN_KEY)))
+    connection.close()
+    (state,) = answer["environments"].values()
+    return int(state["records"])
+
+
 def wait_ready(port: int, process: "subprocess.Popen[bytes]") -> None:
     """Until `/readyz` says yes. Tells how a long catch-up goes."""
     begun = time.monotonic()
@@ -109,6 +119,7 @@ def wait_ready(port: int, process: "subprocess.Popen[bytes]") -> None:
             body = error.read() if hasattr(error, "read") else b""
             if body and time.monotonic() - told > 20:
                 told = time.monotonic()
-                show(f"  catching up: {json.loads(body)['environments'][ENVIRONMENT_NAME]['records']:,} records")
+                (state,) = json.loads(body)["environments"].values()
+                show(f"  catching up: {state['records']:,} records")
         time.sleep(0.1)
     raise RuntimeError("the server did not catch up in time")

@@ -37,6 +37,11 @@ class HeldRead:
                 self.release()
         return self._checkpoint
 
+    def read(self, function: Callable[[sqlite3.Connection], Result]) -> Result:
+        """What the function makes of the views, in that transaction: for point reads only."""
+        self.checkpoint()
+        return function(self.connection)
+
     def release(self) -> None:
         """Let go of the transaction: the next read begins another. An open one would keep SQLite from tidying up."""
         self._checkpoint = None

@@ -41,6 +41,7 @@ from services.replayer import Replayer
 from services.secrets import SecretMismatch, Secrets
 from services.settings import Settings
 from services.source import LogSource
+from services.turns import Turns
 from services.user_tokens import SigningKey, parse_public_key
 from services.verifier import Verifier
 from services.views import Views
@@ -87,11 +88,13 @@ class Ledger:
         self.rebuilder = Rebuilder(self.views, LogSource(event_log), slot)
         self.verifier = Verifier(self.views, LogSource(event_log), slot)
         self.replayer = Replayer(environment, self.views, LogSource(event_log), slot)
+        self.turns = Turns()
         self.publisher = Publisher(
             self.log,
             lambda: self.views.reader,
             self.views.watcher,
             self.readiness,
+            self.turns,
             source=f"/ledger/{environment}",
             append_timeout_seconds=settings.append_timeout_seconds,
             wait_seconds=settings.wait_seconds,

@@ -34,7 +34,9 @@ from domain.holder import DEFAULT_SET, ENVIRONMENT, Holder
 from domain.identifier import event_id_text
 from domain.preference_set import Patch
 from domain.remainder import Later, Remainder, Since, remainder
+from projections.history import event_at
 from projections.parked import LaterRecord, ParkedRecord, ParkedState, records_since, was_forgotten_since
+from projections.position import parse_position
 from projections.state import PastState, PresentState
 from schemas.codec import decode
 from services.commands import Request, draft_of
@@ -42,7 +44,7 @@ from services.errors import Conflict, NotReady, Unprocessable, VersionMismatch
 from services.identifiers import derived_event_id
 from services.ledger import Ledger
 from services.parked import read_record, settle
-from services.preparing import prepared_drafts
+from services.preparing import prepared
 
 LATER_MAX = 1_000
 """Records of the stream since the parked one that are compared with it: what one replay may cost."""
@@ -115,7 +117,7 @@ async def replay(ledger: Ledger, found: ParkedRecord, late: Late, request: Reque
             replace(late.request, event_id=event_id, expected_version=seen.version),
         )
         # After the claim it would be too late to find that the event can't be appended.
-        await ledger.views.reader.read(partial(prepared_drafts, drafts=[draft], source="", may_repeat=False))
+        await ledger.views.reader.read(partial(prepared, draft=draft, source="", may_repeat=False))
         claimed = replace(found, act_version=found.act_version + attempt)
         await settle(ledger, claimed, ParkedReplayed(found.offset, event_id, left.superseded), request)
         try:
@@ -126,9 +128,9 @@ async def replay(ledger: Ledger, found: ParkedRecord, late: Late, request: Reque
             "offset": found.offset,
             "position": receipt.position,
             "state": ParkedState.REPLAYED.value,
-            "event_id": receipt.entry["event_id"],
+            "event_id": event_id_text(receipt.event_id),
             "holder": str(late.holder),
-            "changes": receipt.entry["changes"],
+            "changes": await ledger.views.reader.read(partial(_changes, position=receipt.position)),
             "superseded": [*left.superseded],
         }
     raise Conflict(f"{late.holder} is written to too often just now: record {found.offset} is not replayed; try again later")
@@ -206,6 +208,11 @@ async def _left_to_say(ledger: Ledger, late: Late, seen: _Seen) -> Remainder:
     own = histories.pop(late.item)
     # A set of some thousands of values, over some hundreds of events.
     return await asyncio.to_thread(remainder, late.body, late.item, own, [*histories.values()])
+
+
+def _changes(connection: sqlite3.Connection, position: str) -> list[dict[str, Any]]:
+    entry = event_at(connection, parse_position(position).offset)
+    return [*entry["changes"]] if entry is not None else []
 
 
 async def _bodies_at(ledger: Ledger, offsets: Sequence[int]) -> dict[int, Body]:

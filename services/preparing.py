@@ -1,7 +1,6 @@
-"""Events made ready to be appended: all that can be said against one before anything is stored."""
+"""An event made ready to be appended: all that can be said against it before anything is stored."""
 
 import sqlite3
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -30,20 +29,14 @@ class Prepared:
     earlier: tuple[dict[str, Any], bytes] | None
 
 
-def prepared_drafts(
-    connection: sqlite3.Connection, drafts: Sequence[Draft], source: str, *, may_repeat: bool
-) -> list[Prepared]:
-    """All that can be done before the first event is appended. Raises TooLarge, Unprocessable."""
-    prepared: list[Prepared] = []
-    for draft in drafts:
-        encoded = _encoded(draft)
-        earlier = earlier_event(connection, draft.stream, draft.event_id) if may_repeat else None
-        if earlier is None:
-            # What was applied once is answered so, however much the document has grown since.
-            _check_growth(connection, draft)
-        record = NewRecord(draft.stream, encoded.value, headers_of(draft, source))
-        prepared.append(Prepared(record, encoded.fingerprint, earlier))
-    return prepared
+def prepared(connection: sqlite3.Connection, draft: Draft, source: str, *, may_repeat: bool) -> Prepared:
+    """All that can be done before the event is appended. Raises TooLarge, Unprocessable."""
+    encoded = _encoded(draft)
+    earlier = earlier_event(connection, draft.stream, draft.event_id) if may_repeat else None
+    if earlier is None:
+        # What was applied once is answered so, however much the document has grown since.
+        _check_growth(connection, draft)
+    return Prepared(NewRecord(draft.stream, encoded.value, headers_of(draft, source)), encoded.fingerprint, earlier)
 
 
 def _check_growth(connection: sqlite3.Connection, draft: Draft) -> None:

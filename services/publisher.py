@@ -5,12 +5,13 @@ import logging
 import sqlite3
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, TypeVar
 
+from domain.fold import Outcome
 from domain.identifier import event_id_text
-from projections.history import earlier_event, event_at
+from projections.history import Folded, earlier_event, folded_at
 from projections.position_watcher import PositionWatcher
 from projections.views_reader import ViewsReader
 from schemas.codec import Draft
@@ -24,11 +25,10 @@ from services.errors import (
     VersionMismatch,
 )
 from services.log.port import AppendOutcome, EventLog, Refused, Stored
-from services.preparing import Prepared, prepared_drafts
+from services.preparing import Prepared, prepared
 from services.readiness import Readiness
+from services.turns import Turns
 
-FEW_EVENTS = 8
-"""What one request may cost the event loop itself: below a millisecond."""
 UNRESOLVED_MAX = 10_000
 RESOLVE_SECONDS = 2.0
 RESOLVE_STEP_SECONDS = 0.1
@@ -38,23 +38,26 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Receipt:
-    """What became of one event: `entry` is its history row, as history shows it."""
+    """What became of one event."""
 
     event_id: bytes
-    entry: dict[str, Any]
+    folded: Folded
+    first: Mapping[str, Any] | None = None
+    """The history row of the first record with this id, where the event had been sent before."""
 
     @property
     def outcome(self) -> str:
-        return str(self.entry["outcome"])
+        return self.folded.outcome
 
     @property
     def position(self) -> str:
-        return str(self.entry["position"])
+        return self.folded.position
 
 
 Result = Receipt | ServiceError
 
 Answer = TypeVar("Answer")
+Item = TypeVar("Item")
 
 
 class Publisher:
@@ -66,6 +69,7 @@ class Publisher:
         reader: Callable[[], ViewsReader],
         watcher: PositionWatcher,
         readiness: Readiness,
+        turns: Turns,
         source: str,
         *,
         append_timeout_seconds: float,
@@ -75,6 +79,7 @@ class Publisher:
         self._reader = reader
         self._watcher = watcher
         self._readiness = readiness
+        self._turns = turns
         self._source = source
         self._append_timeout_seconds = append_timeout_seconds
         self._wait_seconds = wait_seconds
@@ -97,27 +102,23 @@ class Publisher:
         """
         self._readiness.check_append()
         self._check_unresolved(drafts)
-        prepared = await self._read(
-            partial(prepared_drafts, drafts=drafts, source=self._source, may_repeat=may_repeat), len(drafts)
-        )
-        fresh = [index for index, one in enumerate(prepared) if one.earlier is None]
-        records = [prepared[index].record for index in fresh]
+        ready = await self._in_turns(partial(prepared, source=self._source, may_repeat=may_repeat), drafts)
+        fresh = [index for index, one in enumerate(ready) if one.earlier is None]
+        records = [ready[index].record for index in fresh]
         outcomes = await self._log.append(records, timeout_seconds=self._append_timeout_seconds) if records else []
         stored = [outcome.offset for outcome in outcomes if isinstance(outcome, Stored)]
         if stored and not await self._watcher.wait_past(max(stored), self._wait_seconds):
             log.warning("events were stored but not folded within %s seconds", self._wait_seconds)
-        folded = await self._read(partial(_entries_at, offsets=stored), len(stored))
-        results = [self._known(draft, one) for draft, one in zip(drafts, prepared, strict=True)]
+        folded = dict(zip(stored, await self._in_turns(folded_at, stored), strict=True))
+        results = [self._known(draft, one) for draft, one in zip(drafts, ready, strict=True)]
         resolve_by = time.monotonic() + RESOLVE_SECONDS
         for index, outcome in zip(fresh, outcomes, strict=True):
             results[index] = await self._result(drafts[index], outcome, folded, resolve_by)
         return [result for result in results if result is not None]
 
-    async def _read(self, function: Callable[[sqlite3.Connection], Answer], events: int) -> Answer:
-        """A few events' reads are done here and now; those of many in another thread, so that nobody waits for them."""
-        if events <= FEW_EVENTS:
-            return self._reader().read_now(function)
-        return await self._reader().read(function)
+    async def _in_turns(self, function: Callable[[sqlite3.Connection, Item], Answer], items: Sequence[Item]) -> list[Answer]:
+        """What a function of point reads makes of each item, by the views as they are at its turn."""
+        return await self._turns.each(lambda item: self._reader().held.read(lambda views: function(views, item)), items)
 
     def _known(self, draft: Draft, prepared: Prepared) -> Result | None:
         """What became of this event when it was sent before; None when it was not."""
@@ -128,24 +129,24 @@ class Publisher:
             return EventIdReused(
                 "this event id or Idempotency-Key was used for something else", event_id=event_id_text(draft.event_id)
             )
-        return self._judged(draft, entry)
+        return self._judged_again(draft, entry)
 
     def _earlier(self, stream: bytes, event_id: bytes) -> tuple[dict[str, Any], bytes] | None:
         """The stream's first record with this event id. Another stream may have one of the same id: ids are the asker's."""
         return self._reader().read_now(partial(earlier_event, stream=stream, event_id=event_id))
 
     async def _result(
-        self, draft: Draft, outcome: AppendOutcome, folded: Mapping[int, dict[str, Any]], resolve_by: float
+        self, draft: Draft, outcome: AppendOutcome, folded: Mapping[int, Folded | None], resolve_by: float
     ) -> Result:
         if isinstance(outcome, Stored):
-            entry = folded.get(outcome.offset)
-            if entry is None:
+            of_record = folded[outcome.offset]
+            if of_record is None:
                 return PositionNotReached(
                     "the event is stored, but this node has not folded it yet: do not send it again, "
                     "ask for it by its event_id",
                     event_id=event_id_text(draft.event_id),
                 )
-            return self._judged(draft, entry)
+            return self._judged(draft, of_record)
         if isinstance(outcome, Refused):
             return NotAppended(
                 f"the event was not appended: {outcome.reason}; it is safe to send it again",
@@ -161,7 +162,7 @@ class Publisher:
         while True:
             known = self._earlier(draft.stream, draft.event_id)
             if known is not None:
-                return self._judged(draft, known[0])
+                return self._judged_again(draft, known[0])
             if time.monotonic() >= resolve_by:
                 break
             await asyncio.sleep(RESOLVE_STEP_SECONDS)
@@ -203,26 +204,25 @@ class Publisher:
                     event_id=event_id_text(event_id),
                 )
 
-    def _judged(self, draft: Draft, entry: dict[str, Any]) -> Result:
-        if entry.get("outcome") == "duplicate":
+    def _judged_again(self, draft: Draft, entry: dict[str, Any]) -> Result:
+        """What became of the first record with the draft's id, whose history row this is."""
+        folded = Folded(entry["position"], entry["outcome"], entry.get("why"), entry["version"])
+        result = self._judged(draft, folded)
+        return replace(result, first=entry) if isinstance(result, Receipt) else result
+
+    def _judged(self, draft: Draft, folded: Folded) -> Result:
+        if folded.outcome == Outcome.DUPLICATE:
             first = self._earlier(draft.stream, draft.event_id)
             return (
-                self._judged(draft, first[0])
-                if first is not None and first[0]["outcome"] != "duplicate"
-                else Receipt(draft.event_id, entry)
+                self._judged_again(draft, first[0])
+                if first is not None and first[0]["outcome"] != Outcome.DUPLICATE
+                else Receipt(draft.event_id, folded)
             )
-        if entry.get("outcome") != "rejected":
-            return Receipt(draft.event_id, entry)
-        why = entry.get("why")
-        identity = {"event_id": event_id_text(draft.event_id), "position": entry["position"]}
-        if why == "version-mismatch":
+        if folded.outcome != Outcome.REJECTED:
+            return Receipt(draft.event_id, folded)
+        identity = {"event_id": event_id_text(draft.event_id), "position": folded.position}
+        if folded.why == "version-mismatch":
             return VersionMismatch("the set has another version now: read it again, then decide", **identity)
-        if why == "event-id-reused":
+        if folded.why == "event-id-reused":
             return EventIdReused("this event id or Idempotency-Key was used for something else", **identity)
         return LedgerIsSealed("this ledger is sealed and takes no more events; use the one that follows it", **identity)
-
-
-def _entries_at(connection: sqlite3.Connection, offsets: Sequence[int]) -> dict[int, dict[str, Any]]:
-    """The history rows at these offsets, of those that are folded."""
-    entries = ((offset, event_at(connection, offset)) for offset in offsets)
-    return {offset: entry for offset, entry in entries if entry is not None}

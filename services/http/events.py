@@ -1,6 +1,5 @@
 """`/events`: publishing in batches, one event's outcome, and the log as a feed."""
 
-import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import replace
 from functools import partial
@@ -33,7 +32,7 @@ from services.http.problems import problem_of
 from services.http.writes import command_request, refuse_condition
 from services.identifiers import derived_event_id, parse_event_id
 from services.keys import Scope
-from services.publisher import FEW_EVENTS, Result
+from services.publisher import Result
 
 router = APIRouter(prefix="/events", tags=["events"])
 
@@ -63,17 +62,14 @@ async def publish_events(request: Request, caller: MayPublish) -> Response:
     if not isinstance(events, list) or not 1 <= len(events) <= BATCH_MAX:
         raise Invalid("/events", f"events must be a list of 1 to {BATCH_MAX} events")
     base = command_request(request, caller)
-    make_drafts = partial(_drafts, caller, base, events)
-    drafts = make_drafts() if len(events) <= FEW_EVENTS else await asyncio.to_thread(make_drafts)
-    results = await caller.ledger.publisher.publish(drafts, may_repeat=True)
+    drafts = await caller.ledger.turns.each(partial(_draft, caller, base), [*enumerate(events)])
+    may_repeat = base.event_id is not None or any("event_id" in event for event in events if isinstance(event, dict))
+    results = await caller.ledger.publisher.publish(drafts, may_repeat=may_repeat)
     return answer({"results": [_shown(draft, result) for draft, result in zip(drafts, results, strict=True)]})
 
 
-def _drafts(caller: Caller, base: CommandRequest, events: list[JsonValue]) -> list[Draft]:
-    return [_draft(caller, base, event, at) for at, event in enumerate(events)]
-
-
-def _draft(caller: Caller, base: CommandRequest, event: JsonValue, at: int) -> Draft:
+def _draft(caller: Caller, base: CommandRequest, event_at: tuple[int, JsonValue]) -> Draft:
+    at, event = event_at
     try:
         parsed = parse_event(event, base)
     except Invalid as error:
@@ -92,9 +88,9 @@ def _shown(draft: Draft, result: Result) -> dict[str, Any]:
     event_id = event_id_text(draft.event_id)
     if isinstance(result, ServiceError):
         return {"event_id": event_id, "outcome": "failed", "problem": problem_of(result).document()}
-    entry = result.entry
-    shown = {"event_id": event_id, "outcome": result.outcome, "position": result.position, "version": entry["version"]}
-    return {**shown, "why": entry["why"]} if "why" in entry else shown
+    position, outcome, why, version = result.folded
+    shown = {"event_id": event_id, "outcome": outcome, "position": position, "version": version}
+    return shown if why is None else {**shown, "why": why}
 
 
 @router.get("/{event_id}", responses=answers(HistoryEntry))

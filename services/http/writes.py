@@ -9,7 +9,7 @@ from fastapi import Request
 
 from domain.event import Body, Provenance
 from domain.holder import Holder
-from domain.identifier import check_text
+from domain.identifier import check_text, event_id_text
 from domain.invalid import Invalid
 from projections.batch_state import ItemRow
 from projections.position import parse_position
@@ -119,6 +119,6 @@ async def write_item(request: Request, caller: Caller, holder: Holder, item: str
         "leaves": row.stored.leaves if row is not None else {},
         "version": version,
         "position": receipt.position,
-        "event_id": receipt.entry["event_id"],
+        "event_id": event_id_text(receipt.event_id),
         "outcome": receipt.outcome,
     }, version

@@ -6,7 +6,6 @@ last owner had appended. What an owner still appends after it was fenced off is 
 ids for 7 days: no node must sleep that long in the middle of an append.
 """
 
-import asyncio
 import logging
 import sqlite3
 from collections.abc import Iterable, Sequence
@@ -21,7 +20,7 @@ from services.errors import EventIdReused, NotReady, ServiceError, TooLarge, Unp
 from services.intake.refusal import IntakeRecord, Refusal, Refused, refusal_of
 from services.intake.validation import take
 from services.ledger import BOUNDS_TIMEOUT_SECONDS, Ledger
-from services.publisher import FEW_EVENTS, Result
+from services.publisher import Result
 
 CATCH_UP_SECONDS_MAX: Final = 10.0
 
@@ -66,9 +65,7 @@ class Acceptance:
         return [refusals[offset] for offset in sorted(refusals)]
 
     async def _judged(self, records: Sequence[IntakeRecord]) -> list[tuple[IntakeRecord, Draft | Refusal]]:
-        if len(records) <= FEW_EVENTS:
-            return [(record, self._judge(record)) for record in records]
-        return await asyncio.to_thread(lambda: [(record, self._judge(record)) for record in records])
+        return [*zip(records, await self._ledger.turns.each(self._judge, records), strict=True)]
 
     def _judge(self, record: IntakeRecord) -> Draft | Refusal:
         try:

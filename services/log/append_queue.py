@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from schemas.record import NewRecord
+from schemas.record import LogRecord, NewRecord
 from services.log.backoff import Backoff
 from services.log.port import AppendOutcome, LogUnavailable, LogUnfit, Refused, Stored, Unknown
 
@@ -50,7 +50,7 @@ class AppendLimits:
             raise ValueError(f"A batch must fit the queue: {self}")
 
 
-def record_bytes(record: NewRecord) -> int:
+def record_bytes(record: NewRecord | LogRecord) -> int:
     """An upper bound of what the record takes in a log, in bytes.
 
     It is Kafka's message format 2 (KIP-98) with every varint at its longest, which is more than SQLite needs.

@@ -14,6 +14,7 @@ from schemas.record import LogRecord, NewRecord
 from services.log.append_queue import NOT_OPEN, AppendLimits, AppendQueue
 from services.log.disk_threads import DiskThreads
 from services.log.end_watch import EndWatch
+from services.log.newest_records import NewestRecords
 from services.log.port import AppendOutcome, LogBounds, LogUnavailable, LogUnfit, Unknown
 from services.log.sqlite_file import back_up
 from services.log.sqlite_reader import SqliteReaders
@@ -30,6 +31,8 @@ LIMITS: Final = AppendLimits(
 OPEN_SECONDS_MAX: Final = 120.0
 COMMIT_SECONDS_MAX: Final = 60.0
 STOP_SECONDS_MAX: Final = 5.0
+NEWEST_BYTES_MAX: Final = 1 * MEBIBYTE
+"""A projector that keeps up is some milliseconds behind."""
 
 
 class SqliteEventLog:
@@ -45,11 +48,13 @@ class SqliteEventLog:
         clock: Callable[[], int] = now_milliseconds,
         limits: AppendLimits = LIMITS,
         vfs: str | None = None,
+        newest_bytes_max: int = NEWEST_BYTES_MAX,
     ) -> None:
         self._path = path
         self._writer = SqliteWriter(path, clock, vfs)
         self._queue = AppendQueue(self, limits)
         self._watch = EndWatch()
+        self._newest = NewestRecords(newest_bytes_max)
         self._writing: DiskThreads | None = None
         self._readers: SqliteReaders | None = None
 
@@ -94,7 +99,7 @@ class SqliteEventLog:
                     "It was cut, or is another log: restore a backup of it, or build the views anew."
                 )
             if offset < self._watch.end:
-                return await self._readers.read(offset, limit)
+                return self._newest.read(offset, limit) or await self._readers.read(offset, limit)
             seconds_left = deadline - asyncio.get_running_loop().time()
             if seconds_left <= 0:
                 return []
@@ -133,7 +138,9 @@ class SqliteEventLog:
         try:
             outcomes = await threads.run(lambda: self._writer.commit(records), timeout_seconds=COMMIT_SECONDS_MAX)
         except LogUnavailable as error:
+            self._newest.clear()
             return [Unknown(str(error))] * len(records)
+        self._newest.add(records, outcomes)
         self._watch.advance(self._writer.end)
         if self._writer.needs_checkpoint():
             threads.submit(self._writer.checkpoint)

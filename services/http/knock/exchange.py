@@ -111,7 +111,7 @@ class Published:
         """Word that the request was answered before, as Knock gives it."""
         request_id = call.request.state.request_id
         for receipt in self.receipts:
-            original = (receipt.entry.get("evidence") or {}).get("request_id")
+            original = ((receipt.first or {}).get("evidence") or {}).get("request_id")
             if original is not None and original != request_id:
                 return {"idempotent-replayed": "true", "original-x-request-id": str(original)}
         return {}

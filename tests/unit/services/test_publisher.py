@@ -15,7 +15,8 @@ from domain.document import Unset
 from domain.event import Body, HolderDescribed, LedgerSealed, PreferenceSetMerged, PreferenceSetReplaced, Provenance
 from domain.holder import DEFAULT_SET, ENVIRONMENT, Holder, user
 from domain.preference_set import LEAVES_MAX, Patch
-from projections.history import event_by_id
+from projections.history import event_at, event_by_id
+from projections.position import parse_position
 from projections.projector import State
 from schemas.codec import Draft
 from schemas.record import LogRecord, NewRecord
@@ -94,7 +95,12 @@ class World:
     async def publish(self, body: Body, holder: Holder = ZOE, *, may_repeat: bool = False, **request: Any) -> dict[str, Any]:
         """The history entry of one event. Raises ServiceError."""
         draft = self.draft(body, holder, **request)
-        return (await self.ledger.publisher.publish_one(draft, may_repeat=may_repeat)).entry
+        receipt = await self.ledger.publisher.publish_one(draft, may_repeat=may_repeat)
+        offset = parse_position(receipt.position).offset
+        entry = self.ledger.views.reader.read_now(lambda connection: event_at(connection, offset))
+        assert entry is not None
+        assert receipt.folded == (entry["position"], entry["outcome"], entry.get("why"), entry["version"])
+        return entry
 
     @property
     def records(self) -> int:

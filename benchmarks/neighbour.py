@@ -1,0 +1,52 @@
+"""Another node of the cluster, as far as the log sees one: a process that appends changes to a ledger's topic."""
+
+import asyncio
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from benchmarks.population import Maker
+from services.log.kafka_log import KafkaEventLog
+
+EVENTS_A_SECOND = 500
+BATCHES_A_SECOND = 50
+APPEND_SECONDS = 10.0
+STOP_SECONDS_MAX = 30.0
+
+
+@contextmanager
+def neighbour(servers: str, topic: str, environment: str, holders: int) -> Iterator[None]:
+    """A process that appends EVENTS_A_SECOND until the end."""
+    command = [sys.executable, "-m", "benchmarks.neighbour", servers, topic, environment, str(holders)]
+    process = subprocess.Popen(command)
+    try:
+        yield
+        if process.poll() is not None:
+            raise RuntimeError(f"the neighbour ended before its time: exit code {process.returncode}")
+    finally:
+        process.terminate()
+        process.wait(STOP_SECONDS_MAX)
+
+
+async def append(servers: str, topic: str, environment: str, holders: int) -> None:
+    """Append changes by users at random, until a signal."""
+    maker = Maker(seed=11, environment=environment)
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    loop.add_signal_handler(signal.SIGTERM, stop.set)
+    log = KafkaEventLog(servers, topic)
+    await log.start()
+    due, number = loop.time(), holders
+    while not stop.is_set():
+        await asyncio.sleep(max(0.0, due - loop.time()))
+        records = [maker.change(number + at, holders) for at in range(EVENTS_A_SECOND // BATCHES_A_SECOND)]
+        await log.append(records, timeout_seconds=APPEND_SECONDS)
+        number += len(records)
+        due += 1 / BATCHES_A_SECOND
+    await log.stop()
+
+
+if __name__ == "__main__":
+    asyncio.run(append(sys.argv[1], sys.argv[2], sys.argv[3], int(sys.argv[4])))

@@ -1,0 +1,80 @@
+"""Long work on the event loop: in order, and never for long at a time, however many have some."""
+
+import asyncio
+import time
+
+import pytest
+
+from services.turns import TURN_SECONDS, Turns
+
+
+def slow(item: int) -> int:
+    until = time.perf_counter() + 2 * TURN_SECONDS
+    while time.perf_counter() < until:
+        pass
+    return -item
+
+
+async def test_each_item_has_its_result_in_order() -> None:
+    assert await Turns().each(slow, range(20)) == [-item for item in range(20)]
+    assert await Turns().each(slow, []) == []
+
+
+async def test_small_work_is_done_in_one_turn() -> None:
+    other = asyncio.create_task(asyncio.sleep(0))
+    await Turns().each(lambda item: item, [1, 2, 3])
+    assert not other.done(), "for a few small steps nobody else has to be let in"
+
+
+async def test_others_get_in_between_two_turns() -> None:
+    rounds = 0
+
+    async def others() -> None:
+        nonlocal rounds
+        while True:
+            rounds += 1
+            await asyncio.sleep(0)
+
+    task = asyncio.create_task(others())
+    await Turns().each(slow, range(50))
+    task.cancel()
+    assert rounds >= 49, "a question would have waited for several steps"
+
+
+async def test_all_who_have_much_to_do_share_one_turn_a_round() -> None:
+    """However many publish at once, a question waits for one of them."""
+    turns = Turns()
+    steps: list[tuple[int, int]] = []
+    turn = 0
+
+    async def count_rounds() -> None:
+        nonlocal turn
+        while True:
+            turn += 1
+            await asyncio.sleep(0)
+
+    def step(who: int) -> int:
+        steps.append((turn, who))
+        return slow(who)
+
+    task = asyncio.create_task(count_rounds())
+    await asyncio.gather(*(turns.each(step, [who] * 10) for who in range(4)))
+    task.cancel()
+    in_one_round = [number for number, _ in steps]
+    assert max(in_one_round.count(number) for number in set(in_one_round)) == 1
+    assert {who for _, who in steps[:8]} == {0, 1, 2, 3}, "who came first would be done before anybody else begins"
+
+
+async def test_what_a_step_raises_ends_the_work_and_harms_nobody_else() -> None:
+    turns = Turns()
+    done: list[int] = []
+
+    def step(item: int) -> None:
+        if item == 2:
+            raise ValueError("no")
+        done.append(item)
+
+    with pytest.raises(ValueError, match="no"):
+        await turns.each(step, range(5))
+    assert done == [0, 1]
+    assert await turns.each(slow, [1]) == [-1]
