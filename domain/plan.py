@@ -54,6 +54,7 @@ class Plan:
         self._rules = rules
         self._of_default, self._of_silenced_default, self._of_tenant, self._tenant_silences_default = slots
         self._remembered: dict[int, tuple[PlanDecision, ...]] = {0: base}
+        self._alike: dict[tuple[PlanDecision, ...], tuple[PlanDecision, ...]] = {base: base}
 
     def decide(
         self, own_default: Mapping[str, JsonValue], own_in_tenant: Mapping[str, JsonValue]
@@ -82,10 +83,11 @@ class Plan:
 
     def _work_out(self, pattern: int) -> tuple[PlanDecision, ...]:
         answers = [rule.answers(pattern & rule.mask) for rule in self._rules]
-        decisions = tuple([max(ranked)[1] for ranked in zip(*answers, strict=True)])
+        worked_out = tuple([max(ranked)[1] for ranked in zip(*answers, strict=True)])
         if len(self._remembered) >= PATTERNS_MAX:
-            self._remembered = {0: self._base}
-        self._remembered[pattern] = decisions
+            self._remembered, self._alike = {0: self._base}, {self._base: self._base}
+        # Many patterns come to the same decisions: being one tuple, their text is made once.
+        decisions = self._remembered[pattern] = self._alike.setdefault(worked_out, worked_out)
         return decisions
 
 

@@ -21,8 +21,11 @@ ORIGIN_OWN_IN_TENANT: Final = 1
 ORIGIN_SHARED: Final = 2
 ORIGIN_NOBODY: Final = -1
 
-PATTERNS_MAX: Final = 4_096
-"""The patterns that one rule remembers. Then it forgets them all: what is used comes back at once."""
+PATTERNS_MAX: Final = 8_192
+"""The patterns that a plan, or one rule, remembers. Then it forgets them all: what is used comes back at once.
+
+Four channels, each said yes, no or nothing of in two scopes, have 6,561.
+"""
 
 _ORIGINS: Final[Mapping[LayerKind, int]] = {
     LayerKind.OWN_DEFAULT: ORIGIN_OWN_DEFAULT,

@@ -12,7 +12,8 @@ from domain.reason import Reason
 from domain.trace import Source
 from projections.stored_item import EventReference, StoredItem, source_of
 
-REMEMBERED_MAX = 1_024
+REMEMBERED_MAX = 2_048
+"""Answers of different text. Four channels, each decided by one of two own leaves or by others', have some 1,300."""
 
 Lookup = Callable[[Source], EventReference | None]
 Detail = Callable[[EventReference], tuple[str | None, str | None]]
@@ -37,6 +38,17 @@ def _opening(channel: ChannelRef, deliver: bool, reason: Reason) -> str:
     return f'{{"channel_type":"{channel.type}"{channel_id},"deliver":{verdict},"reason":"{reason.value}","decided_by":'
 
 
+class _Piece(NamedTuple):
+    """One channel's decision as text, comma and all."""
+
+    before: bytes
+    between: bytes = b""
+    """Between the two holes of a decision of the recipient's own: who it is, and the event."""
+
+    own: tuple[bool, str] | None = None
+    """The leaf of its own that decided: whether the default set has it, and its path."""
+
+
 class _Template(NamedTuple):
     """The text around a recipient's own part.
 
@@ -58,6 +70,7 @@ class PlanRenderer:
         self._lookup = lookup
         self._in_tenant = f"tenant:{tenant_id}"
         self._remembered: dict[int, tuple[tuple[PlanDecision, ...], _Template]] = {}
+        self._pieces: dict[tuple[int, PlanDecision], _Piece] = {}
         self._parts: dict[bytes, bytes] = {}
 
     def text(
@@ -85,6 +98,7 @@ class PlanRenderer:
     def _learn(self, decisions: tuple[PlanDecision, ...]) -> _Template:
         if len(self._remembered) >= REMEMBERED_MAX:
             self._remembered.clear()
+            self._pieces.clear()
             self._parts.clear()
         template = self._template(decisions)
         # The tuple is kept beside the text: as long as it lives, its id is no other's.
@@ -92,22 +106,32 @@ class PlanRenderer:
         return template
 
     def _template(self, decisions: tuple[PlanDecision, ...]) -> _Template:
-        parts = ['{"recipient":', "", ',"decisions":[']
+        parts = [b'{"recipient":', b"", b',"decisions":[']
         own: list[tuple[bool, str]] = []
-        for number, (channel, decision) in enumerate(zip(self._channels, decisions, strict=True)):
-            parts[-1] += ("," if number else "") + _opening(channel, decision.deliver, decision.reason)
-            if decision.path is None or decision.origin not in (ORIGIN_OWN_DEFAULT, ORIGIN_OWN_IN_TENANT):
-                parts[-1] += self._shared(decision.source) + "}"
-                continue
-            from_default = decision.origin == ORIGIN_OWN_DEFAULT
-            set_name = "default" if from_default else self._in_tenant
-            parts[-1] += '{"holder":'
-            parts += ["", f',"set":{text_of(set_name)},"path":{text_of(decision.path)},', "", "}}"]
-            own.append((from_default, decision.path))
-        parts[-1] += "]"
+        for numbered in enumerate(decisions):
+            piece = self._pieces.get(numbered)
+            if piece is None:
+                piece = self._pieces[numbered] = self._piece(*numbered)
+            parts[-1] += piece.before
+            if piece.own is not None:
+                parts += [b"", piece.between, b"", b"}}"]
+                own.append(piece.own)
+        parts[-1] += b"]"
         # Templates have most parts in common: kept once, they stay in the processor's caches.
         shared = self._parts
-        return _Template([shared.setdefault(part, part) for part in map(str.encode, parts)], own)
+        return _Template([shared.setdefault(part, part) for part in parts], own)
+
+    def _piece(self, number: int, decision: PlanDecision) -> _Piece:
+        opening = ("," if number else "") + _opening(self._channels[number], decision.deliver, decision.reason)
+        if decision.path is None or decision.origin not in (ORIGIN_OWN_DEFAULT, ORIGIN_OWN_IN_TENANT):
+            return _Piece(f"{opening}{self._shared(decision.source)}}}".encode())
+        from_default = decision.origin == ORIGIN_OWN_DEFAULT
+        set_name = "default" if from_default else self._in_tenant
+        return _Piece(
+            f'{opening}{{"holder":'.encode(),
+            f',"set":{text_of(set_name)},"path":{text_of(decision.path)},'.encode(),
+            (from_default, decision.path),
+        )
 
     def _shared(self, source: Source | None) -> str:
         reference = self._lookup(source) if source is not None else None

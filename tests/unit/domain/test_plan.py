@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import replace
+from itertools import product
 
 import pytest
 from hypothesis import given, settings
@@ -254,10 +255,26 @@ def test_answers_stay_right_when_there_are_more_patterns_than_are_remembered() -
     plan = compile_plan(shape, facts)
     assert plan is not None
     paths = [f"{rule}/channel_types/{channel.type}" for rule in ("", "/workflows/w", "/categories/c") for channel in FOUR]
+    in_tenants: list[dict[str, JsonValue]] = [{}, {"/enabled": True}, {"/enabled": False}]
+    counts: list[int] = []
     for number in range(PATTERNS_MAX + 200):
         own: dict[str, JsonValue] = {path: bool(number >> bit & 1) for bit, path in enumerate(paths)}
-        in_tenant: dict[str, JsonValue] = {"/enabled": True} if number >> len(paths) else {}
+        in_tenant = in_tenants[number >> len(paths)]
         assert plan.decide(own, in_tenant) is not None
-        assert plan.patterns_count <= PATTERNS_MAX
+        counts.append(plan.patterns_count)
         if number % 97 == 0 or number > PATTERNS_MAX + 190:
             check(plan, shape, facts, own, in_tenant)
+    assert max(counts) == PATTERNS_MAX > counts[-1], "all is forgotten at the limit, and learnt anew"
+
+
+def test_every_way_of_choosing_four_channels_in_two_scopes_is_remembered_and_told_in_the_same_words() -> None:
+    """Or a batch of people who are all different would be worked out, and written, anew for each of them."""
+    plan = compile_plan(QuestionShape("w", FOUR), facts_of(workflow={"categories": ["c"]}))
+    assert plan is not None
+    paths = [f"{rule}/channel_types/{channel.type}" for rule in ("", "/workflows/w") for channel in FOUR]
+    answers = []
+    for choices in product((None, True, False), repeat=len(paths)):
+        own: dict[str, JsonValue] = {path: choice for path, choice in zip(paths, choices, strict=True) if choice is not None}
+        answers.append(plan.decide(own, {}))
+    assert plan.patterns_count == len(answers) == 3 ** len(paths)
+    assert len({id(answer) for answer in answers}) == len(set(answers)) < 1_500
