@@ -44,7 +44,7 @@ from services.errors import Conflict, NotReady, Unprocessable, VersionMismatch
 from services.identifiers import derived_event_id
 from services.ledger import Ledger
 from services.parked import read_record, settle
-from services.preparing import prepared
+from services.preparing import checked, encoded
 
 LATER_MAX = 1_000
 """Records of the stream since the parked one that are compared with it: what one replay may cost."""
@@ -117,7 +117,7 @@ async def replay(ledger: Ledger, found: ParkedRecord, late: Late, request: Reque
             replace(late.request, event_id=event_id, expected_version=seen.version),
         )
         # After the claim it would be too late to find that the event can't be appended.
-        await ledger.views.reader.read(partial(prepared, draft=draft, source="", may_repeat=False))
+        await ledger.views.reader.read(partial(checked, event=encoded(draft, source=""), may_repeat=False))
         claimed = replace(found, act_version=found.act_version + attempt)
         await settle(ledger, claimed, ParkedReplayed(found.offset, event_id, left.superseded), request)
         try:

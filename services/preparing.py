@@ -1,7 +1,7 @@
 """An event made ready to be appended: all that can be said against it before anything is stored."""
 
 import sqlite3
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from domain.event import HolderDescribed, PreferenceSetMerged, item_of
@@ -9,7 +9,7 @@ from domain.fold import patched
 from domain.preference_set import LEAVES_MAX
 from projections.history import earlier_event
 from projections.state import PresentState
-from schemas.codec import Draft, Encoded, encode
+from schemas.codec import Draft, encode
 from schemas.record import NewRecord
 from services.cloud_events import headers_of
 from services.errors import TooLarge, Unprocessable
@@ -24,19 +24,32 @@ LEAF_BYTES_MIN = 6
 class Prepared:
     """An event ready to be appended, or with what became of it when it was sent before."""
 
+    draft: Draft
     record: NewRecord
     fingerprint: bytes
-    earlier: tuple[dict[str, Any], bytes] | None
+    earlier: tuple[dict[str, Any], bytes] | None = None
 
 
-def prepared(connection: sqlite3.Connection, draft: Draft, source: str, *, may_repeat: bool) -> Prepared:
-    """All that can be done before the event is appended. Raises TooLarge, Unprocessable."""
-    encoded = _encoded(draft)
+def encoded(draft: Draft, source: str) -> Prepared:
+    """The event's record, before the views were asked about it. Raises TooLarge, Invalid."""
+    made = encode(draft)
+    if len(made.value) > RECORD_BYTES_MAX:
+        raise TooLarge(
+            f"nothing was appended: an event takes {len(made.value)} bytes in the log, "
+            f"and {RECORD_BYTES_MAX} are the most allowed; make it smaller, or several"
+        )
+    return Prepared(draft, NewRecord(draft.stream, made.value, headers_of(draft, source)), made.fingerprint)
+
+
+def checked(connection: sqlite3.Connection, event: Prepared, *, may_repeat: bool) -> Prepared:
+    """The event with what the views have to say of it before it is appended. Raises Unprocessable."""
+    draft = event.draft
     earlier = earlier_event(connection, draft.stream, draft.event_id) if may_repeat else None
     if earlier is None:
         # What was applied once is answered so, however much the document has grown since.
         _check_growth(connection, draft)
-    return Prepared(NewRecord(draft.stream, encoded.value, headers_of(draft, source)), encoded.fingerprint, earlier)
+        return event
+    return replace(event, earlier=earlier)
 
 
 def _check_growth(connection: sqlite3.Connection, draft: Draft) -> None:
@@ -58,13 +71,3 @@ def _check_growth(connection: sqlite3.Connection, draft: Draft) -> None:
             f"nothing was appended: {item} of {str(draft.holder)[:60]!r} would have {after} values, and {LEAVES_MAX} are "
             "the most allowed; take some away first"
         )
-
-
-def _encoded(draft: Draft) -> Encoded:
-    encoded = encode(draft)
-    if len(encoded.value) > RECORD_BYTES_MAX:
-        raise TooLarge(
-            f"nothing was appended: an event takes {len(encoded.value)} bytes in the log, "
-            f"and {RECORD_BYTES_MAX} are the most allowed; make it smaller, or several"
-        )
-    return encoded

@@ -25,9 +25,9 @@ from services.errors import (
     VersionMismatch,
 )
 from services.log.port import AppendOutcome, EventLog, Refused, Stored
-from services.preparing import Prepared, prepared
+from services.preparing import Prepared, checked, encoded
 from services.readiness import Readiness
-from services.turns import Turns
+from services.turns import Turns, size_of
 
 UNRESOLVED_MAX = 10_000
 RESOLVE_SECONDS = 2.0
@@ -102,7 +102,8 @@ class Publisher:
         """
         self._readiness.check_append()
         self._check_unresolved(drafts)
-        ready = await self._in_turns(partial(prepared, source=self._source, may_repeat=may_repeat), drafts)
+        made = await self._turns.each(partial(encoded, source=self._source), drafts, _size)
+        ready = await self._in_turns(partial(checked, may_repeat=may_repeat), made)
         fresh = [index for index, one in enumerate(ready) if one.earlier is None]
         records = [ready[index].record for index in fresh]
         outcomes = await self._log.append(records, timeout_seconds=self._append_timeout_seconds) if records else []
@@ -110,7 +111,7 @@ class Publisher:
         if stored and not await self._watcher.wait_past(max(stored), self._wait_seconds):
             log.warning("events were stored but not folded within %s seconds", self._wait_seconds)
         folded = dict(zip(stored, await self._in_turns(folded_at, stored), strict=True))
-        results = [self._known(draft, one) for draft, one in zip(drafts, ready, strict=True)]
+        results = [self._known(event) for event in ready]
         resolve_by = time.monotonic() + RESOLVE_SECONDS
         for index, outcome in zip(fresh, outcomes, strict=True):
             results[index] = await self._result(drafts[index], outcome, folded, resolve_by)
@@ -120,16 +121,17 @@ class Publisher:
         """What a function of point reads makes of each item, by the views as they are at its turn."""
         return await self._turns.each(lambda item: self._reader().held.read(lambda views: function(views, item)), items)
 
-    def _known(self, draft: Draft, prepared: Prepared) -> Result | None:
+    def _known(self, event: Prepared) -> Result | None:
         """What became of this event when it was sent before; None when it was not."""
-        if prepared.earlier is None:
+        if event.earlier is None:
             return None
-        entry, fingerprint = prepared.earlier
-        if fingerprint != prepared.fingerprint:
+        entry, fingerprint = event.earlier
+        if fingerprint != event.fingerprint:
             return EventIdReused(
-                "this event id or Idempotency-Key was used for something else", event_id=event_id_text(draft.event_id)
+                "this event id or Idempotency-Key was used for something else",
+                event_id=event_id_text(event.draft.event_id),
             )
-        return self._judged_again(draft, entry)
+        return self._judged_again(event.draft, entry)
 
     def _earlier(self, stream: bytes, event_id: bytes) -> tuple[dict[str, Any], bytes] | None:
         """The stream's first record with this event id. Another stream may have one of the same id: ids are the asker's."""
@@ -226,3 +228,7 @@ class Publisher:
         if folded.why == "event-id-reused":
             return EventIdReused("this event id or Idempotency-Key was used for something else", **identity)
         return LedgerIsSealed("this ledger is sealed and takes no more events; use the one that follows it", **identity)
+
+
+def _size(draft: Draft) -> int:
+    return size_of(draft.body)

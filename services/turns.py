@@ -1,6 +1,7 @@
 """Work of many small steps on the event loop, in turns so short that the questions between them hardly wait.
 
-A thread would be no help: CPython runs one at a time, and one that has much to do holds the others up for longer.
+For small steps a thread would be no help: CPython runs one at a time, and one that has much to do holds the others up for
+longer than such a turn. A large step is done on a thread after all: it can't be cut.
 """
 
 import asyncio
@@ -8,11 +9,20 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Final, TypeVar
 
+import msgspec
+
 TURN_SECONDS: Final = 0.0003
-"""A step is begun before this; a step that takes longer is a turn of its own."""
+"""A step is begun before this."""
+STEP_BYTES_MAX: Final = 8_192
+"""What a step is about has so many bytes at most, or it is a large one: some milliseconds."""
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
+
+
+def size_of(value: object) -> int:
+    """How much a value says: its bytes as JSON. A microsecond for a usual event."""
+    return len(msgspec.json.encode(value))
 
 
 class Turns:
@@ -21,17 +31,41 @@ class Turns:
     def __init__(self) -> None:
         self._turn = asyncio.Lock()
 
-    async def each(self, function: Callable[[Item], Result], items: Sequence[Item]) -> list[Result]:
-        """What the function makes of each item, in order. What it raises ends the work."""
+    async def each(
+        self,
+        function: Callable[[Item], Result],
+        items: Sequence[Item],
+        size: Callable[[Item], int] | None = None,
+    ) -> list[Result]:
+        """What the function makes of each item, in order. What it raises ends the work.
+
+        `size`: the bytes that an item's step is about. Without it, every step is a small one.
+        """
         results: list[Result] = []
-        while True:
+        while len(results) < len(items):
             async with self._turn:
-                until = time.perf_counter() + TURN_SECONDS
-                while len(results) < len(items):
-                    results.append(function(items[len(results)]))
-                    if time.perf_counter() > until:
-                        break
-                if len(results) == len(items):
-                    return results
-                # Kept for the rest of this round, or everybody who waits would have a turn in it.
-                await asyncio.sleep(0)
+                large = self._small_steps(function, items, size, results)
+                if not large and len(results) < len(items):
+                    # Kept for the rest of this round, or everybody who waits would have a turn in it.
+                    await asyncio.sleep(0)
+            if large:
+                results.append(await asyncio.to_thread(function, items[len(results)]))
+        return results
+
+    def _small_steps(
+        self,
+        function: Callable[[Item], Result],
+        items: Sequence[Item],
+        size: Callable[[Item], int] | None,
+        results: list[Result],
+    ) -> bool:
+        """One turn; whether it ended before a large step."""
+        until = time.perf_counter() + TURN_SECONDS
+        while len(results) < len(items):
+            item = items[len(results)]
+            if size is not None and size(item) > STEP_BYTES_MAX:
+                return True
+            results.append(function(item))
+            if time.perf_counter() > until:
+                break
+        return False

@@ -33,6 +33,7 @@ from services.http.writes import command_request, refuse_condition
 from services.identifiers import derived_event_id, parse_event_id
 from services.keys import Scope
 from services.publisher import Result
+from services.turns import size_of
 
 router = APIRouter(prefix="/events", tags=["events"])
 
@@ -62,7 +63,7 @@ async def publish_events(request: Request, caller: MayPublish) -> Response:
     if not isinstance(events, list) or not 1 <= len(events) <= BATCH_MAX:
         raise Invalid("/events", f"events must be a list of 1 to {BATCH_MAX} events")
     base = command_request(request, caller)
-    drafts = await caller.ledger.turns.each(partial(_draft, caller, base), [*enumerate(events)])
+    drafts = await caller.ledger.turns.each(partial(_draft, caller, base), [*enumerate(events)], size_of)
     may_repeat = base.event_id is not None or any("event_id" in event for event in events if isinstance(event, dict))
     results = await caller.ledger.publisher.publish(drafts, may_repeat=may_repeat)
     return answer({"results": [_shown(draft, result) for draft, result in zip(drafts, results, strict=True)]})

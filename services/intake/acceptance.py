@@ -65,7 +65,7 @@ class Acceptance:
         return [refusals[offset] for offset in sorted(refusals)]
 
     async def _judged(self, records: Sequence[IntakeRecord]) -> list[tuple[IntakeRecord, Draft | Refusal]]:
-        return [*zip(records, await self._ledger.turns.each(self._judge, records), strict=True)]
+        return [*zip(records, await self._ledger.turns.each(self._judge, records, _size), strict=True)]
 
     def _judge(self, record: IntakeRecord) -> Draft | Refusal:
         try:
@@ -121,6 +121,10 @@ def _refusal_in(result: Result | Invalid) -> Refusal | None:
     if sentence is None:
         raise result
     return Refusal(result.type, sentence)
+
+
+def _size(record: IntakeRecord) -> int:
+    return len(record.value or b"")
 
 
 def _of_other_streams(connection: sqlite3.Connection, drafts: Sequence[Draft]) -> set[bytes]:

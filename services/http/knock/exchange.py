@@ -17,8 +17,7 @@ from services.commands import draft_of
 from services.errors import PositionNotReached, ServiceError
 from services.http.auth import Caller
 from services.http.body import read_body
-from services.http.exchange import Node
-from services.http.json_body import parse_json
+from services.http.exchange import Node, parsed
 from services.http.knock.user_tokens import UserToken
 from services.http.workflow_runs import Runs
 from services.http.writes import command_request
@@ -83,7 +82,7 @@ class Call:
         """The body, an object; none at all is an empty one. Raises Invalid, MalformedJson, TooLarge."""
         bytes_max = self.services.node.settings.body_bytes_max
         content = await read_body(self.request.scope, self.request.receive, bytes_max=bytes_max)
-        body = parse_json(content) if content else {}
+        body = await parsed(content) if content else {}
         if not isinstance(body, dict):
             raise Invalid("", "the body must be a JSON object")
         return body

@@ -3,6 +3,7 @@
 import asyncio
 import sqlite3
 import string
+import threading
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager, closing, contextmanager, suppress
 from pathlib import Path
@@ -11,7 +12,7 @@ from uuid import UUID
 
 import pytest
 
-from domain.document import Unset
+from domain.document import Leaves, Unset
 from domain.event import Body, HolderDescribed, LedgerSealed, PreferenceSetMerged, PreferenceSetReplaced, Provenance
 from domain.holder import DEFAULT_SET, ENVIRONMENT, Holder, user
 from domain.preference_set import LEAVES_MAX, Patch
@@ -38,6 +39,7 @@ from services.errors import (
 from services.identifiers import new_event_id
 from services.ledger import Ledger
 from services.log.port import AppendOutcome, EventLog, LogBounds, Unknown
+from services.preparing import Prepared, encoded
 from services.secrets import Secrets
 from services.settings import Settings
 
@@ -143,6 +145,21 @@ async def test_an_event_is_applied_and_answered_from_the_fold(world: World) -> N
     entry = await world.publish(off())
     assert (entry["outcome"], entry["version"], entry["holder"]) == ("applied", 1, "user:zoe")
     assert entry["changes"] == [{"path": "/enabled", "after": False}]
+
+
+async def test_a_large_event_is_encoded_on_a_thread(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Thousands of values take a tenth of a second, in which no question would be answered."""
+    threads: list[bool] = []
+
+    def watched(draft: Draft, source: str) -> Prepared:
+        threads.append(threading.current_thread() is threading.main_thread())
+        return encoded(draft, source)
+
+    monkeypatch.setattr(publisher, "encoded", watched)
+    await world.publish(off())
+    leaves: Leaves = {f"/workflows/w{number}/enabled": False for number in range(LEAVES_MAX)}
+    entry = await world.publish(PreferenceSetReplaced(DEFAULT_SET, leaves))
+    assert (entry["outcome"], threads) == ("applied", [True, False])
 
 
 async def test_an_event_that_was_sent_before_makes_no_second_record(world: World) -> None:

@@ -1,11 +1,13 @@
 """Long work on the event loop: in order, and never for long at a time, however many have some."""
 
 import asyncio
+import threading
 import time
 
 import pytest
 
-from services.turns import TURN_SECONDS, Turns
+from services.turns import STEP_BYTES_MAX, TURN_SECONDS, Turns, size_of
+from tests.golden.drafts import DRAFTS
 
 
 def slow(item: int) -> int:
@@ -78,3 +80,40 @@ async def test_what_a_step_raises_ends_the_work_and_harms_nobody_else() -> None:
         await turns.each(step, range(5))
     assert done == [0, 1]
     assert await turns.each(slow, [1]) == [-1]
+
+
+async def test_a_large_step_is_done_on_a_thread_and_all_stay_in_order() -> None:
+    """It can't be cut, and would hold every question up for as long as it takes."""
+
+    def step(size: int) -> tuple[int, bool]:
+        return size, threading.current_thread() is threading.main_thread()
+
+    sizes = [1, STEP_BYTES_MAX + 1, 2, STEP_BYTES_MAX, 5 * STEP_BYTES_MAX, 5 * STEP_BYTES_MAX]
+    done = await Turns().each(step, sizes, lambda size: size)
+    assert done == [(size, size <= STEP_BYTES_MAX) for size in sizes]
+
+
+async def test_nobody_waits_for_anothers_large_step() -> None:
+    turns = Turns()
+    go_on = threading.Event()
+    large = asyncio.create_task(turns.each(lambda _: go_on.wait(10), [STEP_BYTES_MAX + 1], lambda size: size))
+    await asyncio.sleep(0)
+    assert await turns.each(slow, range(3)) == [0, -1, -2]
+    assert not large.done()
+    go_on.set()
+    assert await large == [True]
+
+
+async def test_who_gives_up_between_two_turns_lets_the_others_go_on() -> None:
+    turns = Turns()
+    for _ in range(3):
+        giving_up = asyncio.create_task(turns.each(slow, range(1_000)))
+        await asyncio.sleep(0)
+        giving_up.cancel()
+        assert await turns.each(slow, range(3)) == [0, -1, -2]
+        assert giving_up.cancelled()
+
+
+@pytest.mark.parametrize("name", DRAFTS)
+def test_the_size_of_every_kind_of_event_can_be_told(name: str) -> None:
+    assert 0 < size_of(DRAFTS[name].body) < 10_000

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NoReturn
 
 import pytest
 
@@ -185,11 +185,17 @@ async def test_nothing_is_taken_in_before_all_that_the_log_has_is_known(
         await world.acceptance.catch_up()
 
 
+class Unforeseen(bytes):
+    """Bytes over which a decoder stumbles in a way that nobody thought of."""
+
+    def __getitem__(self, _: object) -> NoReturn:
+        raise TypeError(self.decode())
+
+
 async def test_a_bug_of_ours_hands_the_event_back_and_tells_only_its_kind(
     world: World, caplog: pytest.LogCaptureFixture
 ) -> None:
-    unforeseen: Any = 1985
-    assert await world.accept(event(), unforeseen, event(holder=user("bob"))) == [(1, "internal")]
+    assert await world.accept(event(), Unforeseen(b"1985"), event(holder=user("bob"))) == [(1, "internal")]
     assert [outcome for _, outcome in await world.outcomes()] == ["applied", "applied"]
     (record,) = [record for record in caplog.records if record.name == "services.intake.acceptance"]
     assert record.getMessage().startswith("intake partition 0 offset 1 failed by ")
