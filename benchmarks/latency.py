@@ -3,7 +3,7 @@
 import asyncio
 import tempfile
 from collections.abc import AsyncIterator, Callable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from functools import partial
 from pathlib import Path
 from uuid import uuid4
@@ -26,8 +26,10 @@ PUBLISHERS = 2
 Meanwhile = Callable[[], AbstractAsyncContextManager[None]]
 
 
-async def measure(what: str, ours: int, bare: int, requests: Requests, rounds: int, meanwhile: Meanwhile) -> None:
-    """One line: our latency and the bare route's, alternated. `meanwhile` is what goes on beside our slices."""
+async def measure(
+    what: str, ours: int, bare: int, requests: Requests, rounds: int, meanwhile: Meanwhile, bar: str = ""
+) -> None:
+    """One line: our latency and the bare route's, alternated. `meanwhile` is what goes on beside our slices alone."""
     found: dict[str, list[tuple[float, float]]] = {"ours": [], "bare": []}
     folded: list[float] = []
     loop = asyncio.get_running_loop()
@@ -42,7 +44,7 @@ async def measure(what: str, ours: int, bare: int, requests: Requests, rounds: i
     show(
         f"latency at {RATE:,}/s, open loop, {median(folded):.0f} events/s {what} meanwhile: "
         f"p50 {p50['ours']:.2f} ms, p99 {p99['ours']:.2f} ms; bare p50 {p50['bare']:.2f} ms, p99 {p99['bare']:.2f} ms; "
-        f"p99 ratio {p99['ours'] / p99['bare']:.2f} (bar 2.0)"
+        f"p99 ratio {p99['ours'] / p99['bare']:.2f}{bar}"
     )
 
 
@@ -88,9 +90,10 @@ def beside_another_node(holders: int, rounds: int) -> None:
             with (
                 our_server(Path(data), **variables) as (ours, _),
                 bare_server(asyncio.run(answer_size(ours, requests))) as (bare, _),
-                neighbour(servers, topic, environment, holders),
             ):
-                asyncio.run(measure("of another node folded", ours, bare, requests, rounds, nullcontext))
+                meanwhile = partial(neighbour, servers, topic, environment, holders)
+                what = f"of another node folded, of {holders:,} holders,"
+                asyncio.run(measure(what, ours, bare, requests, rounds, meanwhile, " (bar 2.0)"))
     except NoBrokerError as error:
         show(f"(without Kafka: {error})")
 
@@ -108,7 +111,8 @@ def while_publishing(folder: Path, holders: int, rounds: int) -> None:
     requests = Requests(holders)
     with our_server(data) as (ours, _), bare_server(asyncio.run(answer_size(ours, requests))) as (bare, _):
         meanwhile = partial(publishing, ours, requests)
-        asyncio.run(measure("published here and folded", ours, bare, requests, rounds, meanwhile))
+        what = f"published here and folded, of {holders:,} holders,"
+        asyncio.run(measure(what, ours, bare, requests, rounds, meanwhile))
 
 
 def run(folder: Path, holders: int, small: int, rounds: int) -> None:

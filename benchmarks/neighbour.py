@@ -4,30 +4,39 @@ import asyncio
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
 from benchmarks.population import Maker
 from services.log.kafka_log import KafkaEventLog
+from services.log.port import Stored
 
 EVENTS_A_SECOND = 500
 BATCHES_A_SECOND = 50
 APPEND_SECONDS = 10.0
+START_SECONDS_MAX = 60.0
 STOP_SECONDS_MAX = 30.0
+BEGUN = b"begun\n"
 
 
-@contextmanager
-def neighbour(servers: str, topic: str, environment: str, holders: int) -> Iterator[None]:
-    """A process that appends EVENTS_A_SECOND until the end."""
-    command = [sys.executable, "-m", "benchmarks.neighbour", servers, topic, environment, str(holders)]
-    process = subprocess.Popen(command)
+@asynccontextmanager
+async def neighbour(servers: str, topic: str, environment: str, holders: int) -> AsyncIterator[None]:
+    """A process that appends EVENTS_A_SECOND, from before the beginning to the end."""
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "benchmarks.neighbour", servers, topic, environment, str(holders), stdout=subprocess.PIPE
+    )
     try:
+        async with asyncio.timeout(START_SECONDS_MAX):
+            if process.stdout is None or await process.stdout.readline() != BEGUN:
+                raise RuntimeError("the neighbour did not begin to append")
         yield
-        if process.poll() is not None:
+        if process.returncode is not None:
             raise RuntimeError(f"the neighbour ended before its time: exit code {process.returncode}")
     finally:
-        process.terminate()
-        process.wait(STOP_SECONDS_MAX)
+        if process.returncode is None:
+            process.terminate()
+        async with asyncio.timeout(STOP_SECONDS_MAX):
+            await process.wait()
 
 
 async def append(servers: str, topic: str, environment: str, holders: int) -> None:
@@ -42,7 +51,12 @@ async def append(servers: str, topic: str, environment: str, holders: int) -> No
     while not stop.is_set():
         await asyncio.sleep(max(0.0, due - loop.time()))
         records = [maker.change(number + at, holders) for at in range(EVENTS_A_SECOND // BATCHES_A_SECOND)]
-        await log.append(records, timeout_seconds=APPEND_SECONDS)
+        outcomes = await log.append(records, timeout_seconds=APPEND_SECONDS)
+        if not all(isinstance(outcome, Stored) for outcome in outcomes):
+            raise RuntimeError("the neighbour's events were not stored")
+        if number == holders:
+            sys.stdout.write(BEGUN.decode())
+            sys.stdout.flush()
         number += len(records)
         due += 1 / BATCHES_A_SECOND
     await log.stop()

@@ -29,6 +29,12 @@ WAIT_SECONDS = 0.5
 PACE_SECONDS = 0.004
 """Between the starts of two live batches: many small transactions would take their time from the questions."""
 RETRY_SECONDS = 0.5
+TIDY_CHANGES = 5_000
+"""Rows that are written from one checkpoint to the next: some 30 MB of write-ahead log.
+
+SQLite's own checkpoint, at a commit, can't copy that commit while a read of what was before it is open; where there always
+is one, the log would never be copied wholly, and grow for ever.
+"""
 CONFIRM_SECONDS = 1.0
 BOUNDS_TIMEOUT_SECONDS = 5.0
 
@@ -101,6 +107,7 @@ class Projector:
         self._observer = observer
         self._on_outdated = outdated
         self._skips = NOTHING_SKIPPED
+        self._tidied_changes = 0
         self._untidy = True  # What the last run wrote may still lie in the write-ahead log.
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="projector")
         self._stopping = asyncio.Event()
@@ -200,6 +207,8 @@ class Projector:
                 await self._pace()
                 self._untidy = True
                 await self._apply(records)
+                if self._connection.total_changes - self._tidied_changes >= TIDY_CHANGES:
+                    await self._tidy_up()
             elif self._untidy:
                 await self._tidy_up()
         except Unreachable as error:
@@ -264,9 +273,13 @@ class Projector:
             self._see_how_far()
 
     async def _tidy_up(self) -> None:
-        """In a quiet moment, move what was written from the write-ahead log into the file, where reads are cheapest."""
-        self._untidy = False
-        await self._in_thread(tidy_up, self._connection)
+        """Move what was written from the write-ahead log into the file, where reads are cheapest.
+
+        Held reads are let go of before it, when the views moved, and after it: the next write begins the log anew.
+        """
+        if await self._in_thread(tidy_up, self._connection):
+            self._untidy = False
+            self._tidied_changes = self._connection.total_changes
         self._on_move()
 
     async def _pace(self) -> None:

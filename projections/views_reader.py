@@ -38,7 +38,10 @@ class HeldRead:
         return self._checkpoint
 
     def read(self, function: Callable[[sqlite3.Connection], Result]) -> Result:
-        """What the function makes of the views, in that transaction: for point reads only."""
+        """What the function makes of the views, in that transaction: for point reads only.
+
+        Two reads one after the other see different views where these have moved in between.
+        """
         self.checkpoint()
         return function(self.connection)
 
@@ -50,7 +53,7 @@ class HeldRead:
 
 
 class ViewsReader:
-    """Read-only connections of one views file. A read is one function, one connection, one transaction."""
+    """Read-only connections of one views file. A read is one function, on one connection, inside one transaction."""
 
     def __init__(self, path: Path) -> None:
         self.path = path

@@ -73,9 +73,13 @@ def write_batch(connection: sqlite3.Connection, writes: Writes) -> None:
         raise
 
 
-def tidy_up(connection: sqlite3.Connection) -> None:
-    """Checkpoint SQLite's write-ahead log as far as open reads allow. Never waits for them."""
-    connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
+def tidy_up(connection: sqlite3.Connection) -> bool:
+    """Checkpoint SQLite's write-ahead log as far as open reads allow, and never wait for them; whether that was all of it.
+
+    Only a log that was copied wholly is begun anew, at the next write of which no read still looks into it.
+    """
+    _, in_log, copied = connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
+    return bool(in_log == copied)
 
 
 def _move_checkpoint(connection: sqlite3.Connection, writes: Writes) -> None:

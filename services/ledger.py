@@ -82,7 +82,7 @@ class Ledger:
         )
         self.opt_out_clock = OptOutClock(folder, self.readiness.is_answering)
         observer = LedgerObserver(self.readiness.is_answering, self.counts, self.opt_out_clock, traces)
-        self.views = Views(folder, LogSource(event_log), self._accept, self._make_anew, observer)
+        self.views = Views(folder, LogSource(event_log, follows=True), self._accept, self._make_anew, observer)
         slot = JobSlot()
         self.remaker = Remaker(self.views, LogSource(event_log), slot)
         self.rebuilder = Rebuilder(self.views, LogSource(event_log), slot)

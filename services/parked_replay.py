@@ -38,7 +38,7 @@ from projections.history import event_at
 from projections.parked import LaterRecord, ParkedRecord, ParkedState, records_since, was_forgotten_since
 from projections.position import parse_position
 from projections.state import PastState, PresentState
-from schemas.codec import decode
+from schemas.codec import Draft, decode
 from services.commands import Request, draft_of
 from services.errors import Conflict, NotReady, Unprocessable, VersionMismatch
 from services.identifiers import derived_event_id
@@ -117,7 +117,7 @@ async def replay(ledger: Ledger, found: ParkedRecord, late: Late, request: Reque
             replace(late.request, event_id=event_id, expected_version=seen.version),
         )
         # After the claim it would be too late to find that the event can't be appended.
-        await ledger.views.reader.read(partial(checked, event=encoded(draft, source=""), may_repeat=False))
+        await ledger.views.reader.read(partial(_check, draft=draft))
         claimed = replace(found, act_version=found.act_version + attempt)
         await settle(ledger, claimed, ParkedReplayed(found.offset, event_id, left.superseded), request)
         try:
@@ -208,6 +208,10 @@ async def _left_to_say(ledger: Ledger, late: Late, seen: _Seen) -> Remainder:
     own = histories.pop(late.item)
     # A set of some thousands of values, over some hundreds of events.
     return await asyncio.to_thread(remainder, late.body, late.item, own, [*histories.values()])
+
+
+def _check(connection: sqlite3.Connection, draft: Draft) -> None:
+    checked(connection, encoded(draft, source=""), may_repeat=False)
 
 
 def _changes(connection: sqlite3.Connection, position: str) -> list[dict[str, Any]]:

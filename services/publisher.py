@@ -104,6 +104,9 @@ class Publisher:
         self._check_unresolved(drafts)
         made = await self._turns.each(partial(encoded, source=self._source), drafts, _size)
         ready = await self._in_turns(partial(checked, may_repeat=may_repeat), made)
+        # Others had their turns meanwhile, and the projector may have stopped.
+        self._readiness.check_append()
+        self._check_unresolved(drafts)
         fresh = [index for index, one in enumerate(ready) if one.earlier is None]
         records = [ready[index].record for index in fresh]
         outcomes = await self._log.append(records, timeout_seconds=self._append_timeout_seconds) if records else []
@@ -231,4 +234,4 @@ class Publisher:
 
 
 def _size(draft: Draft) -> int:
-    return size_of(draft.body)
+    return size_of((draft.body, draft.provenance))

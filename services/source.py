@@ -9,13 +9,15 @@ from services.log.port import EventLog, LogUnavailable, LogUnfit
 class LogSource:
     """The reading half of an event log, with its troubles told as passing (Unreachable) or final (LogDisagrees)."""
 
-    def __init__(self, log: EventLog) -> None:
+    def __init__(self, log: EventLog, *, follows: bool = False) -> None:
+        """`follows`: for a projector, which may be given what was stored just now from memory."""
         self._log = log
+        self._read = log.follow if follows else log.read
 
     async def read(self, offset: int, *, limit: int, wait_seconds: float) -> list[LogRecord]:
         """Records from `offset` on."""
         try:
-            return await self._log.read(offset, limit=limit, wait_seconds=wait_seconds)
+            return await self._read(offset, limit=limit, wait_seconds=wait_seconds)
         except LogUnavailable as error:
             raise Unreachable(str(error)) from error
         except LogUnfit as error:

@@ -13,8 +13,8 @@ import msgspec
 
 TURN_SECONDS: Final = 0.0003
 """A step is begun before this."""
-STEP_BYTES_MAX: Final = 8_192
-"""What a step is about has so many bytes at most, or it is a large one: some milliseconds."""
+STEP_BYTES_MAX: Final = 2_048
+"""What a step is about has so many bytes at most, or it is a large one: a millisecond and more."""
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -26,7 +26,7 @@ def size_of(value: object) -> int:
 
 
 class Turns:
-    """One queue for all who have much to do: each round of the event loop gives one of them one turn."""
+    """One queue for all who have more to do than one turn: each round of the event loop gives one of them the next."""
 
     def __init__(self) -> None:
         self._turn = asyncio.Lock()
@@ -42,15 +42,23 @@ class Turns:
         `size`: the bytes that an item's step is about. Without it, every step is a small one.
         """
         results: list[Result] = []
+        # Most have no more to do than this, and must not be made to wait for the few who have much.
+        large = self._small_steps(function, items, size, results)
         while len(results) < len(items):
-            async with self._turn:
-                large = self._small_steps(function, items, size, results)
-                if not large and len(results) < len(items):
-                    # Kept for the rest of this round, or everybody who waits would have a turn in it.
-                    await asyncio.sleep(0)
             if large:
                 results.append(await asyncio.to_thread(function, items[len(results)]))
+                large = False
+                continue
+            async with self._turn:
+                # With the turn in hand, or everybody who waits for it would have one in this round.
+                await asyncio.sleep(0)
+                large = self._small_steps(function, items, size, results)
         return results
+
+    async def one(self, function: Callable[[Item], Result], item: Item) -> Result:
+        """What the function makes of one item; of a large one on a thread."""
+        (result,) = await self.each(function, [item], size_of)
+        return result
 
     def _small_steps(
         self,

@@ -69,8 +69,8 @@ async def publish_events(request: Request, caller: MayPublish) -> Response:
     return answer({"results": [_shown(draft, result) for draft, result in zip(drafts, results, strict=True)]})
 
 
-def _draft(caller: Caller, base: CommandRequest, event_at: tuple[int, JsonValue]) -> Draft:
-    at, event = event_at
+def _draft(caller: Caller, base: CommandRequest, numbered: tuple[int, JsonValue]) -> Draft:
+    at, event = numbered
     try:
         parsed = parse_event(event, base)
     except Invalid as error:

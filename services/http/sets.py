@@ -1,6 +1,7 @@
 """`/holders/{holder}/preferences`: preference sets, stored and resolved."""
 
 import sqlite3
+from functools import partial
 from hashlib import sha256
 from typing import Annotated, Any
 
@@ -110,14 +111,16 @@ def _circle_of(set_id: SetId, tenant_id: str | None) -> Circle:
 async def put_preference_set(request: Request, holder: str, set_name: str, caller: MayPublish) -> Response:
     """Replace the whole set. `If-Match` with the ETag of a read makes sure that nobody wrote in between."""
     who, which = holder_of(holder), set_of(set_name)
-    return await _write(request, caller, who, which, commands.replace_set(who, which, await read_json(request)))
+    body = await caller.ledger.turns.one(partial(commands.replace_set, who, which), await read_json(request))
+    return await _write(request, caller, who, which, body)
 
 
 @router.patch("/{set_name}", responses=_WRITTEN, openapi_extra=_TAKES)
 async def patch_preference_set(request: Request, holder: str, set_name: str, caller: MayPublish) -> Response:
     """Merge into the set (JSON Merge Patch, RFC 7396): null takes a value away."""
     who, which = holder_of(holder), set_of(set_name)
-    return await _write(request, caller, who, which, commands.merge_set(who, which, await read_json(request)))
+    body = await caller.ledger.turns.one(partial(commands.merge_set, who, which), await read_json(request))
+    return await _write(request, caller, who, which, body)
 
 
 @router.delete("/{set_name}", responses=_WRITTEN, openapi_extra=GUARDED)

@@ -51,7 +51,7 @@ class AppendLimits:
 
 
 def record_bytes(record: NewRecord | LogRecord) -> int:
-    """An upper bound of what the record takes in a log, in bytes.
+    """An upper bound of what the record takes in a log, in bytes; about what it takes in memory.
 
     It is Kafka's message format 2 (KIP-98) with every varint at its longest, which is more than SQLite needs.
     """

@@ -112,6 +112,10 @@ class KafkaEventLog:
             return []
         return await readers.read(offset, limit, ANSWER_SECONDS_MAX)
 
+    async def follow(self, offset: int, *, limit: int, wait_seconds: float) -> list[LogRecord]:
+        """See `EventLog.follow`. What the brokers may still lose is never given from memory."""
+        return await self.read(offset, limit=limit, wait_seconds=wait_seconds)
+
     async def bounds(self, *, timeout_seconds: float) -> LogBounds:
         """See `EventLog.bounds`."""
         if self._bounds is None:

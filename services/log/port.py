@@ -78,5 +78,11 @@ class EventLog(Protocol):
         `offset` no longer exist (the log was cut or made anew).
         """
 
+    async def follow(self, offset: int, *, limit: int, wait_seconds: float) -> list[LogRecord]:
+        """`read`, for who folds what comes: it may be given from memory what this process has stored just now.
+
+        Whoever is to find out what the log has kept uses `read`.
+        """
+
     async def bounds(self, *, timeout_seconds: float) -> LogBounds:
         """The log's present first and next offset. Raises LogUnavailable."""

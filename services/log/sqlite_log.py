@@ -48,13 +48,12 @@ class SqliteEventLog:
         clock: Callable[[], int] = now_milliseconds,
         limits: AppendLimits = LIMITS,
         vfs: str | None = None,
-        newest_bytes_max: int = NEWEST_BYTES_MAX,
     ) -> None:
         self._path = path
         self._writer = SqliteWriter(path, clock, vfs)
         self._queue = AppendQueue(self, limits)
         self._watch = EndWatch()
-        self._newest = NewestRecords(newest_bytes_max)
+        self._newest = NewestRecords(NEWEST_BYTES_MAX)
         self._writing: DiskThreads | None = None
         self._readers: SqliteReaders | None = None
 
@@ -68,6 +67,7 @@ class SqliteEventLog:
         except BaseException:
             await self.stop()
             raise
+        self._newest.clear()
         self._watch.advance(self._writer.end)
         self._readers = SqliteReaders(self._path)
         self._queue.start()
@@ -91,6 +91,16 @@ class SqliteEventLog:
 
     async def read(self, offset: int, *, limit: int, wait_seconds: float) -> list[LogRecord]:
         """See `EventLog.read`. It wakes up at once when this process appends."""
+        readers = await self._wait_for(offset, wait_seconds)
+        return [] if readers is None else await readers.read(offset, limit)
+
+    async def follow(self, offset: int, *, limit: int, wait_seconds: float) -> list[LogRecord]:
+        """See `EventLog.follow`."""
+        readers = await self._wait_for(offset, wait_seconds)
+        return [] if readers is None else self._newest.read(offset, limit) or await readers.read(offset, limit)
+
+    async def _wait_for(self, offset: int, wait_seconds: float) -> SqliteReaders | None:
+        """The readers, once there is a record at `offset`; None when none came in time."""
         deadline = asyncio.get_running_loop().time() + wait_seconds
         while self._readers is not None:
             if not 0 <= offset <= self._watch.end:
@@ -99,10 +109,10 @@ class SqliteEventLog:
                     "It was cut, or is another log: restore a backup of it, or build the views anew."
                 )
             if offset < self._watch.end:
-                return self._newest.read(offset, limit) or await self._readers.read(offset, limit)
+                return self._readers
             seconds_left = deadline - asyncio.get_running_loop().time()
             if seconds_left <= 0:
-                return []
+                return None
             await self._watch.wait(timeout_seconds=seconds_left)
         raise LogUnavailable(NOT_OPEN)
 

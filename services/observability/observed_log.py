@@ -34,6 +34,10 @@ class ObservedLog:
         """See `EventLog.read`."""
         return await self._log.read(offset, limit=limit, wait_seconds=wait_seconds)
 
+    async def follow(self, offset: int, *, limit: int, wait_seconds: float) -> list[LogRecord]:
+        """See `EventLog.follow`."""
+        return await self._log.follow(offset, limit=limit, wait_seconds=wait_seconds)
+
     async def bounds(self, *, timeout_seconds: float) -> LogBounds:
         """See `EventLog.bounds`."""
         return await self._log.bounds(timeout_seconds=timeout_seconds)

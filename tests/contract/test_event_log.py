@@ -11,7 +11,7 @@ import pytest
 from schemas.record import LogRecord, NewRecord
 from services.log.kafka_log import KafkaEventLog
 from services.log.port import EventLog, LogBounds, LogUnavailable, LogUnfit, Refused, Stored, Unknown
-from services.log.sqlite_log import NEWEST_BYTES_MAX, SqliteEventLog
+from services.log.sqlite_log import SqliteEventLog
 
 TIMEOUT_SECONDS = 20.0
 # Only a hang reaches it.
@@ -25,12 +25,11 @@ class Place(Protocol):
 
 
 class SqlitePlace:
-    def __init__(self, folder: Path, newest_bytes_max: int = NEWEST_BYTES_MAX) -> None:
+    def __init__(self, folder: Path) -> None:
         self._path = folder / "log.sqlite"
-        self._newest_bytes_max = newest_bytes_max
 
     async def open(self) -> EventLog:
-        log = SqliteEventLog(self._path, newest_bytes_max=self._newest_bytes_max)
+        log = SqliteEventLog(self._path)
         await log.start()
         return log
 
@@ -47,12 +46,10 @@ class KafkaPlace:
         return log
 
 
-@pytest.fixture(params=["sqlite", "sqlite-from-file", "kafka"])
+@pytest.fixture(params=["sqlite", "kafka"])
 def place(request: pytest.FixtureRequest, tmp_path: Path) -> Place:
     if request.param == "sqlite":
         return SqlitePlace(tmp_path)
-    if request.param == "sqlite-from-file":
-        return SqlitePlace(tmp_path, newest_bytes_max=0)
     return KafkaPlace(request.getfixturevalue("kafka_servers"))
 
 

@@ -6,6 +6,7 @@ import string
 import threading
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager, closing, contextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -16,6 +17,7 @@ from domain.document import Leaves, Unset
 from domain.event import Body, HolderDescribed, LedgerSealed, PreferenceSetMerged, PreferenceSetReplaced, Provenance
 from domain.holder import DEFAULT_SET, ENVIRONMENT, Holder, user
 from domain.preference_set import LEAVES_MAX, Patch
+from projections import projector
 from projections.history import event_at, event_by_id
 from projections.position import parse_position
 from projections.projector import State
@@ -70,6 +72,9 @@ class ForgetfulLog:
 
     async def read(self, offset: int, *, limit: int, wait_seconds: float) -> list[LogRecord]:
         return await self._log.read(offset, limit=limit, wait_seconds=wait_seconds)
+
+    async def follow(self, offset: int, *, limit: int, wait_seconds: float) -> list[LogRecord]:
+        return await self._log.follow(offset, limit=limit, wait_seconds=wait_seconds)
 
     async def bounds(self, *, timeout_seconds: float) -> LogBounds:
         return await self._log.bounds(timeout_seconds=timeout_seconds)
@@ -160,6 +165,31 @@ async def test_a_large_event_is_encoded_on_a_thread(world: World, monkeypatch: p
     leaves: Leaves = {f"/workflows/w{number}/enabled": False for number in range(LEAVES_MAX)}
     entry = await world.publish(PreferenceSetReplaced(DEFAULT_SET, leaves))
     assert (entry["outcome"], threads) == ("applied", [True, False])
+    draft = replace(world.draft(off()), provenance=Provenance(evidence={"form": {"answers": ["yes"] * 5_000}}))
+    assert (await world.ledger.publisher.publish_one(draft)).outcome == "applied"
+    assert threads[2:] == [False]
+
+
+async def test_the_views_stay_small_while_events_and_questions_never_pause(
+    world: World, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """A write-ahead log that is never copied wholly is never begun anew: after some hours the disk would be full."""
+    monkeypatch.setattr(projector, "TIDY_CHANGES", 300)
+    log = tmp_path / "test" / "views-1.sqlite-wal"
+
+    async def ask() -> None:
+        while True:
+            world.ledger.views.reader.held.checkpoint()
+            await asyncio.sleep(0)
+
+    asking = asyncio.create_task(ask())
+    sizes: list[int] = []
+    for number in range(300):
+        await world.publish(off(), user(f"u{number}"))
+        sizes.append(log.stat().st_size)
+    asking.cancel()
+    assert sizes[-1] == sizes[150], "each event adds some 40 kB"
+    assert sizes[-1] < 6_000_000
 
 
 async def test_an_event_that_was_sent_before_makes_no_second_record(world: World) -> None:

@@ -6,6 +6,7 @@ import time
 
 import pytest
 
+from services import turns as turns_module
 from services.turns import STEP_BYTES_MAX, TURN_SECONDS, Turns, size_of
 from tests.golden.drafts import DRAFTS
 
@@ -22,7 +23,8 @@ async def test_each_item_has_its_result_in_order() -> None:
     assert await Turns().each(slow, []) == []
 
 
-async def test_small_work_is_done_in_one_turn() -> None:
+async def test_small_work_is_done_in_one_turn(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(turns_module, "TURN_SECONDS", 10.0)
     other = asyncio.create_task(asyncio.sleep(0))
     await Turns().each(lambda item: item, [1, 2, 3])
     assert not other.done(), "for a few small steps nobody else has to be let in"
@@ -62,9 +64,38 @@ async def test_all_who_have_much_to_do_share_one_turn_a_round() -> None:
     task = asyncio.create_task(count_rounds())
     await asyncio.gather(*(turns.each(step, [who] * 10) for who in range(4)))
     task.cancel()
-    in_one_round = [number for number, _ in steps]
+    assert sorted(who for _, who in steps[:4]) == [0, 1, 2, 3], "nobody waits for the first turn"
+    in_one_round = [number for number, _ in steps[4:]]
     assert max(in_one_round.count(number) for number in set(in_one_round)) == 1
-    assert {who for _, who in steps[:8]} == {0, 1, 2, 3}, "who came first would be done before anybody else begins"
+    assert {who for _, who in steps[4:12]} == {0, 1, 2, 3}, "who came first would be done before anybody else goes on"
+
+
+async def test_who_has_little_to_do_does_not_wait_for_who_has_much() -> None:
+    turns = Turns()
+    large = asyncio.create_task(turns.each(slow, range(50)))
+    await asyncio.sleep(0)
+    assert await turns.each(slow, [1]) == [-1]
+    assert not large.done()
+    await large
+
+
+async def test_who_has_much_to_do_does_not_wait_for_all_who_have_little() -> None:
+    """Or a batch of a thousand would stand behind every single event that is published beside it."""
+    turns = Turns()
+    singles = 0
+
+    async def publish_single_events() -> None:
+        nonlocal singles
+        while True:
+            await turns.each(slow, [1])
+            singles += 1
+            await asyncio.sleep(0)
+
+    crowd = [asyncio.create_task(publish_single_events()) for _ in range(5)]
+    await turns.each(slow, range(20))
+    for task in crowd:
+        task.cancel()
+    assert singles <= 5 * 3 * 20
 
 
 async def test_what_a_step_raises_ends_the_work_and_harms_nobody_else() -> None:
@@ -116,4 +147,4 @@ async def test_who_gives_up_between_two_turns_lets_the_others_go_on() -> None:
 
 @pytest.mark.parametrize("name", DRAFTS)
 def test_the_size_of_every_kind_of_event_can_be_told(name: str) -> None:
-    assert 0 < size_of(DRAFTS[name].body) < 10_000
+    assert 0 < size_of((DRAFTS[name].body, DRAFTS[name].provenance)) < 10_000

@@ -59,6 +59,9 @@ class ForgetfulLog:
         await asyncio.sleep(0.05)
         return []
 
+    async def follow(self, offset: int, *, limit: int, wait_seconds: float) -> list[LogRecord]:
+        return await self.read(offset, limit=limit, wait_seconds=wait_seconds)
+
     async def bounds(self, *, timeout_seconds: float) -> LogBounds:
         bounds = await self._log.bounds(timeout_seconds=timeout_seconds)
         return LogBounds(bounds.earliest, bounds.end + self.ahead)

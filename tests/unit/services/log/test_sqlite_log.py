@@ -204,44 +204,32 @@ async def test_a_clock_that_is_set_back_does_not_set_the_log_back(path: Path) ->
 # Lost records
 
 
-async def test_records_that_go_missing_are_noticed_by_the_reader(path: Path) -> None:
-    log = SqliteEventLog(path, newest_bytes_max=0)
-    await log.start()
+async def test_records_that_go_missing_are_noticed_by_the_reader(path: Path, log: SqliteEventLog) -> None:
     await append(log, *range(10))
     delete_behind_its_back(path, 5)
     assert len(await log.read(0, limit=5, wait_seconds=0)) == 5
     for offset in (0, 4, 5):
         with pytest.raises(LogUnfit, match="missing"):
             await log.read(offset, limit=10, wait_seconds=0)
-    await log.stop()
 
 
 # Followers
 
 
-async def test_who_keeps_up_is_given_what_was_committed_without_a_read_of_the_file(path: Path) -> None:
-    log = SqliteEventLog(path)
-    await log.start()
+async def test_who_keeps_up_is_given_what_was_committed_without_a_read_of_the_file(path: Path, log: SqliteEventLog) -> None:
     await append(log, *range(3))
     await append(log, *range(3, 10))
-    # Where the file were read, these would be missing.
-    delete_behind_its_back(path, *range(10))
-    followed = await log.read(2, limit=5, wait_seconds=0)
+    delete_behind_its_back(path, 4)
+    followed = await log.follow(2, limit=5, wait_seconds=0)
     assert [(found.offset, found.value) for found in followed] == [(at, record(at).value) for at in range(2, 7)]
-    await log.stop()
+    with pytest.raises(LogUnfit, match="missing"):
+        await log.read(2, limit=5, wait_seconds=0)  # Who checks the log must see what it has lost.
 
 
-async def test_what_is_given_from_memory_is_what_the_file_has(path: Path) -> None:
-    log = SqliteEventLog(path)
-    await log.start()
+async def test_what_is_given_from_memory_is_what_the_file_has(log: SqliteEventLog) -> None:
     headed = [NewRecord(b"key", b"value", (("name", b"\x00"), ("name", b""))), NewRecord(b"", b"")]
     await log.append(headed, timeout_seconds=TIMEOUT_SECONDS)
-    in_memory = await read_all(log)
-    await log.stop()
-    again = SqliteEventLog(path)
-    await again.start()
-    assert await read_all(again) == in_memory
-    await again.stop()
+    assert await log.follow(0, limit=2, wait_seconds=0) == await read_all(log)
 
 
 def delete_behind_its_back(path: Path, *offsets: int) -> None:
