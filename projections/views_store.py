@@ -78,8 +78,8 @@ def tidy_up(connection: sqlite3.Connection) -> bool:
 
     Only a log that was copied wholly is begun anew, at the next write of which no read still looks into it.
     """
-    _, in_log, copied = connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
-    return bool(in_log == copied)
+    busy, in_log, copied = connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
+    return not busy and bool(in_log == copied)
 
 
 def _move_checkpoint(connection: sqlite3.Connection, writes: Writes) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from projections.position import parse_position
 from projections.stored_item import StoredItem, decode_item, encode_item
 from projections.views_file import current_number, path_of
 from tests.integration.command_line import answer, ask
@@ -89,6 +90,18 @@ def test_a_history_that_was_edited_is_found(server: ServerProcess) -> None:
     assert (difference["view"], difference["column"], difference["live"], difference["log"]) == (
         "history", "outcome", "rejected", "applied",
     )  # fmt: skip
+
+
+def test_a_log_that_lost_an_opt_out_just_now_is_found(server: ServerProcess) -> None:
+    """The node still has the newest records in memory; what counts is what the file has kept."""
+    with closing(sqlite3.connect(server.data / "development" / "log.sqlite", isolation_level=None)) as log:
+        log.execute("DROP TRIGGER no_update")
+        (last,) = log.execute('SELECT max("offset") FROM record').fetchone()
+        log.execute('UPDATE record SET value = zeroblob(length(value)) WHERE "offset" = ?', (last,))
+    done = ask(server, "verify", "--json")
+    assert done.status == 1, "the log no longer says what the views say"
+    difference = done.value["difference"]
+    assert (difference["view"], parse_position(difference["position"]).offset) == ("history", last)
 
 
 def test_only_one_job_runs_beside_the_live_views(server: ServerProcess) -> None:
