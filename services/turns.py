@@ -26,7 +26,7 @@ def size_of(value: object) -> int:
 
 
 class Turns:
-    """One queue for all who have more to do than one turn: each round of the event loop gives one of them the next."""
+    """One ledger's queue of who has more to do than one turn: each round of the event loop gives one of them the next."""
 
     def __init__(self) -> None:
         self._turn = asyncio.Lock()
