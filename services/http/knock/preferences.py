@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from domain.event import PreferenceSetMerged
@@ -82,7 +83,8 @@ async def put_set(call: Call) -> Answer:
     """Replace the set, or merge into it where the body says so. Answers what a GET would."""
     set_id = set_of(call.parameters["id"])
     access.check_set(call.token, set_id, access.WRITE)
-    return await _write(call, set_id, [(call.holder, written_set(set_id, await call.body(), default="replace"))])
+    body = await call.ledger.turns.one(partial(written_set, set_id, default="replace"), await call.body())
+    return await _write(call, set_id, [(call.holder, body)])
 
 
 async def delete_set(call: Call) -> Answer:
