@@ -14,7 +14,7 @@ from typing import TypeVar, TypeVarTuple, Unpack
 from projections.checkpoint import Checkpoint
 from projections.fold_batch import LogDisagrees
 from projections.folding import Halted, SkipFound, UnknownRecord, apply_records
-from projections.observer import Observer
+from projections.observer import FoldedBatch, Observer
 from projections.position import record_hash
 from projections.position_watcher import PositionWatcher
 from projections.record_source import RecordSource, Unreachable
@@ -108,6 +108,7 @@ class Projector:
         self._on_outdated = outdated
         self._skips = NOTHING_SKIPPED
         self._tidied_changes = 0
+        self._has_much_to_tidy = False
         self._untidy = True  # What the last run wrote may still lie in the write-ahead log.
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="projector")
         self._stopping = asyncio.Event()
@@ -207,7 +208,7 @@ class Projector:
                 await self._pace()
                 self._untidy = True
                 await self._apply(records)
-                if self._connection.total_changes - self._tidied_changes >= TIDY_CHANGES:
+                if self._has_much_to_tidy:
                     await self._tidy_up()
             elif self._untidy:
                 await self._tidy_up()
@@ -217,7 +218,7 @@ class Projector:
     async def _apply(self, records: Sequence[LogRecord]) -> None:
         before = self.progress.checkpoint
         batch = self._observer.begin(records) if self._observer is not None else None
-        checkpoint, halted = await self._in_thread(apply_records, self._connection, before, records, self._skips, batch)
+        checkpoint, halted = await self._in_thread(self._fold, before, records, batch)
         if before is None and checkpoint is not None:
             self._accept(checkpoint)
         await self._moved(checkpoint)
@@ -225,6 +226,13 @@ class Projector:
             self._observer.folded(batch)
         if halted is not None:
             await self._look_ahead(halted)
+
+    def _fold(
+        self, before: Checkpoint | None, records: Sequence[LogRecord], batch: FoldedBatch | None
+    ) -> tuple[Checkpoint | None, Halted | None]:
+        folded = apply_records(self._connection, before, records, self._skips, batch)
+        self._has_much_to_tidy = self._connection.total_changes - self._tidied_changes >= TIDY_CHANGES
+        return folded
 
     async def _look_ahead(self, halted: Halted) -> None:
         """Go on past a record that an operator took out. Raises Outdated, what halted the folding, Unreachable."""
@@ -277,10 +285,13 @@ class Projector:
 
         Held reads are let go of before it, when the views moved, and after it: the next write begins the log anew.
         """
-        if await self._in_thread(tidy_up, self._connection):
-            self._untidy = False
-            self._tidied_changes = self._connection.total_changes
+        await self._in_thread(self._tidy)
         self._on_move()
+
+    def _tidy(self) -> None:
+        if tidy_up(self._connection):
+            self._untidy = self._has_much_to_tidy = False
+            self._tidied_changes = self._connection.total_changes
 
     async def _pace(self) -> None:
         if self.progress.state is State.LIVE:
