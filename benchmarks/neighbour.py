@@ -1,6 +1,7 @@
 """Another node of the cluster, as far as the log sees one: a process that appends changes to a ledger's topic."""
 
 import asyncio
+import os
 import signal
 import subprocess
 import sys
@@ -41,7 +42,8 @@ async def neighbour(servers: str, topic: str, environment: str, holders: int) ->
 
 async def append(servers: str, topic: str, environment: str, holders: int) -> None:
     """Append changes by users at random, until a signal."""
-    maker = Maker(seed=11, environment=environment)
+    # Each process says something else: what was said before would only be told to be a duplicate.
+    maker = Maker(seed=os.getpid(), environment=environment)
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     loop.add_signal_handler(signal.SIGTERM, stop.set)
