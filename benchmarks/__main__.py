@@ -8,12 +8,11 @@ from pathlib import Path
 from uuid import uuid4
 
 from benchmarks import append, batch, evaluation, history, latency, replay
-from benchmarks.kafka import kafka
 from benchmarks.machine import description, show
 from services.log.kafka_log import KafkaEventLog
 from services.log.port import EventLog
 from services.log.sqlite_log import SqliteEventLog
-from tests.kafka_broker import NoBrokerError
+from tests.kafka_broker import NoBrokerError, some_servers
 
 LINES = ("append", "replay", "evaluation", "latency", "batch", "history")
 
@@ -37,7 +36,7 @@ def embedded(folder: Path) -> SqliteEventLog:
 def on_kafka(measure: Callable[[EventLog], Awaitable[None]]) -> None:
     """Measure on real Kafka. Says so where there is none."""
     try:
-        with kafka() as servers:
+        with some_servers() as servers:
             asyncio.run(on_log(KafkaEventLog(servers, f"benchmark.{uuid4().hex}"), measure))
     except NoBrokerError as error:
         show(f"(without Kafka: {error})")

@@ -8,7 +8,6 @@ from functools import partial
 from pathlib import Path
 from uuid import uuid4
 
-from benchmarks.kafka import kafka
 from benchmarks.load import Connection, connect, open_loop
 from benchmarks.machine import median, percentile, show
 from benchmarks.neighbour import BATCHES_A_SECOND, EVENTS_A_SECOND, neighbour
@@ -16,7 +15,7 @@ from benchmarks.requests import Requests, answer_size
 from benchmarks.servers import bare_server, fill_log, folded_records, our_server, prepare
 from services.log.kafka_log import KafkaEventLog
 from services.log.kafka_topic import ledger_topic
-from tests.kafka_broker import NoBrokerError
+from tests.kafka_broker import NoBrokerError, some_servers
 
 RATE = 2_000
 CONNECTIONS = 64
@@ -84,7 +83,7 @@ def beside_another_node(holders: int, rounds: int) -> None:
     topic = ledger_topic(environment)
     requests = Requests(holders)
     try:
-        with kafka() as servers, tempfile.TemporaryDirectory() as data:
+        with some_servers() as servers, tempfile.TemporaryDirectory() as data:
             asyncio.run(_fill(servers, topic, environment, holders))
             variables = {"PREFLEDGER_KAFKA": servers, "PREFLEDGER_ENVIRONMENTS": environment}
             with (

@@ -10,6 +10,8 @@ import tempfile
 import time
 import uuid
 from base64 import urlsafe_b64encode
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Final, Protocol
 
@@ -85,6 +87,20 @@ def find_broker() -> Broker:
         broker.close()
         raise
     return broker
+
+
+@contextmanager
+def some_servers() -> Iterator[str]:
+    """The address of a cluster to make topics in: the one that is given, or a broker of our own. Raises NoBrokerError."""
+    servers = find_servers()
+    if servers is not None:
+        yield servers
+        return
+    broker = find_broker()
+    try:
+        yield broker.bootstrap_servers
+    finally:
+        broker.close()
 
 
 class JarBroker:

@@ -87,19 +87,15 @@ async def get_holder(request: Request, holder: str, when: AskedWhen, caller: May
 @router.put("/holders/{holder}", responses=answers(WriteAnswer), openapi_extra=takes() | GUARDED)
 async def put_holder(request: Request, holder: str, caller: MayPublish) -> Response:
     """Replace the holder's properties. Here a property can be null."""
-    body = await read_json(request)
-    return await _write_properties(
-        request, caller, holder_of(holder), await caller.ledger.turns.one(commands.describe, body)
-    )
+    properties, who = await read_json(request), holder_of(holder)
+    return await _write_properties(request, caller, who, await caller.ledger.turns.one(commands.describe, properties))
 
 
 @router.patch("/holders/{holder}", responses=answers(WriteAnswer), openapi_extra=takes() | GUARDED)
 async def patch_holder(request: Request, holder: str, caller: MayPublish) -> Response:
     """Merge into the holder's properties (JSON Merge Patch, RFC 7396): null takes a property away."""
-    body = await read_json(request)
-    return await _write_properties(
-        request, caller, holder_of(holder), await caller.ledger.turns.one(commands.describe_partly, body)
-    )
+    properties, who = await read_json(request), holder_of(holder)
+    return await _write_properties(request, caller, who, await caller.ledger.turns.one(commands.describe_partly, properties))
 
 
 async def _write_properties(request: Request, caller: Caller, holder: Holder, body: Body) -> Response:

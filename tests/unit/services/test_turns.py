@@ -18,6 +18,22 @@ def slow(item: int) -> int:
     return -item
 
 
+class Rounds:
+    """Counts the event loop's rounds."""
+
+    def __init__(self) -> None:
+        self.count = 0
+        self._task = asyncio.create_task(self._run())
+
+    async def _run(self) -> None:
+        while True:
+            self.count += 1
+            await asyncio.sleep(0)
+
+    def stop(self) -> None:
+        self._task.cancel()
+
+
 async def test_each_item_has_its_result_in_order() -> None:
     assert await Turns().each(slow, range(20)) == [-item for item in range(20)]
     assert await Turns().each(slow, []) == []
@@ -31,39 +47,24 @@ async def test_small_work_is_done_in_one_turn(monkeypatch: pytest.MonkeyPatch) -
 
 
 async def test_others_get_in_between_two_turns() -> None:
-    rounds = 0
-
-    async def others() -> None:
-        nonlocal rounds
-        while True:
-            rounds += 1
-            await asyncio.sleep(0)
-
-    task = asyncio.create_task(others())
+    rounds = Rounds()
     await Turns().each(slow, range(50))
-    task.cancel()
-    assert rounds >= 49, "a question would have waited for several steps"
+    rounds.stop()
+    assert rounds.count >= 49, "a question would have waited for several steps"
 
 
 async def test_all_who_have_much_to_do_share_one_turn_a_round() -> None:
     """However many publish at once, a question waits for one of them."""
     turns = Turns()
     steps: list[tuple[int, int]] = []
-    turn = 0
-
-    async def count_rounds() -> None:
-        nonlocal turn
-        while True:
-            turn += 1
-            await asyncio.sleep(0)
+    rounds = Rounds()
 
     def step(who: int) -> int:
-        steps.append((turn, who))
+        steps.append((rounds.count, who))
         return slow(who)
 
-    task = asyncio.create_task(count_rounds())
     await asyncio.gather(*(turns.each(step, [who] * 10) for who in range(4)))
-    task.cancel()
+    rounds.stop()
     assert sorted(who for _, who in steps[:4]) == [0, 1, 2, 3], "nobody waits for the first turn"
     in_one_round = [number for number, _ in steps[4:]]
     assert max(in_one_round.count(number) for number in set(in_one_round)) == 1
