@@ -24,7 +24,8 @@ from tests.integration.http.test_history_and_time import moved, offset_of
 from tests.server_process import ServerProcess
 
 BODY_BYTES_MAX = 100_000
-HEAD_BYTES_MAX = 64 * 1024
+SENT_BYTES_MAX = 64 * 1024 * 1024
+"""More than the kernel keeps of what nobody reads."""
 
 Address = tuple[str, str]
 WRITE, ASK = ("PUT", PREFIX + set_path("user:limits")), ("POST", f"{PREFIX}/evaluate")
@@ -148,18 +149,17 @@ def test_headers_that_never_end_are_refused_before_they_fill_the_memory(api: Api
         b"2\r\n{}\r\n0\r\nX-Long: ",
     }[part]
     line = b"X-Header: abcdefghijklmnopqrstuvwxyz\r\n" if part == "many headers" else b"a" * 40
-    sent = 0
-    received = b""
+    sent, hung_up = 0, False
     with connect(api) as connection:
         try:
             connection.sendall(begin)
-            while sent < 64 * HEAD_BYTES_MAX:
+            while sent < SENT_BYTES_MAX:
                 connection.sendall(line * 400)
                 sent += len(line) * 400
-            received = read_all(connection)
         except (ConnectionResetError, BrokenPipeError):
-            pass
-    assert sent < 64 * HEAD_BYTES_MAX or status_of(received) in (401, 431), "the node took headers without end"
+            hung_up = True
+        received = b"" if hung_up else read_all(connection)
+    assert hung_up or status_of(received) in (401, 431), "the node took headers without end"
 
 
 def test_headers_of_a_usual_size_are_taken(api: Api) -> None:
