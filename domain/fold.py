@@ -38,7 +38,7 @@ from domain.holder import HolderKind
 from domain.preference_set import Patch
 from domain.rule import spell_out
 
-FOLD_VERSION = 5
+FOLD_VERSION = 6
 """Goes up with every change that could make a view differ. Views of another version are rebuilt before they serve."""
 
 REMEMBERED_MILLISECONDS = 7 * 24 * 3600 * 1000

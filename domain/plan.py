@@ -77,6 +77,14 @@ class Plan:
         return decisions if decisions is not None else self._work_out(pattern)
 
     @property
+    def paths(self) -> tuple[str, ...]:
+        """The leaves of an own default set that can matter while there is no own set inside a tenant.
+
+        And all concrete channels: in some rules any choice counts, of whatever channel.
+        """
+        return tuple(sorted(self._of_default.named))
+
+    @property
     def patterns_count(self) -> int:
         """How many patterns are remembered as a whole; `PATTERNS_MAX` at most."""
         return len(self._remembered)

@@ -57,6 +57,11 @@ class Slots(dict[str, Slot | None]):
         self._named = frozenset(named)
         self._unnamed = [(prefix, _OfUnnamedChannel(bit)) for prefix, bit in unnamed]
 
+    @property
+    def named(self) -> frozenset[str]:
+        """The paths that matter, but for those of channels that the question does not name."""
+        return self._named
+
     def __missing__(self, path: str) -> Slot | None:
         slot = self._of_unnamed(path)
         if len(self) < PATHS_MAX:

@@ -29,28 +29,29 @@ class Decoded(NamedTuple):
 
 @dataclass(slots=True)
 class HolderRow:
-    """A row of `holders`. `id` is given by the projector, the only writer."""
+    """A row of `holders` without its default set. `id` and `place` are given by the projector, the only writer."""
 
-    id: int
+    place: int
     stream: bytes
+    own_items: int
+    id: int
     name: str
     kind: str
     sequence: int = 0
     snapshot_offset: int = -1
     forgotten_offset: int = -1
-    own_items: int = 0
 
     def values(self) -> tuple[Any, ...]:
         """The row as `PUT_HOLDER` takes it."""
         return (
-            self.id, self.stream, self.name, self.kind, self.sequence, self.snapshot_offset, self.forgotten_offset,
-            self.own_items,
+            self.place, self.stream, self.own_items, self.id, self.name, self.kind, self.sequence, self.snapshot_offset,
+            self.forgotten_offset,
         )  # fmt: skip
 
 
 @dataclass(slots=True)
 class ItemRow:
-    """A row of `items`, decoded."""
+    """A row of `items`, or the default set of one of `holders`, decoded."""
 
     version: int
     offset: int
@@ -89,9 +90,17 @@ class BatchState:
     """Whether somebody measures: a replay need not look at every change once more."""
 
     holders: dict[bytes, HolderRow] = field(default_factory=dict)
+    places: set[int] = field(default_factory=set)
+    """Those that are taken, of the blocks of all streams in the batch."""
+
     items: dict[ItemKey, ItemRow] = field(default_factory=dict)
     items_of: dict[int, set[str]] = field(default_factory=dict)
     earlier: dict[tuple[int, bytes], EarlierEvent] = field(default_factory=dict)
+
+    def put_holder(self, holder: HolderRow) -> None:
+        """Note a holder, known beforehand or just heard of."""
+        self.holders[holder.stream] = holder
+        self.places.add(holder.place)
 
     def put_item(self, holder_id: int, item: str, row: ItemRow) -> None:
         """Note an item, known beforehand or just folded."""

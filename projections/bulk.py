@@ -4,6 +4,8 @@ import sqlite3
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from projections.places import ID_OF_STREAM, of_stream
+
 CHUNK = 400
 
 
@@ -18,9 +20,9 @@ class RowResult:
 def requested_since(connection: sqlite3.Connection, environment_stream: bytes, above: int) -> list[tuple[int, str]]:
     """The operations that were asked for after the record at `above`: (offset, item), oldest first."""
     return connection.execute(
-        "SELECT v.offset, v.item FROM history AS v WHERE v.holder_id = (SELECT id FROM holders WHERE stream = ?) "
+        f"SELECT v.offset, v.item FROM history AS v WHERE v.holder_id = {ID_OF_STREAM} "  # noqa: S608 - a constant
         "AND v.offset > ? AND v.type = 'BulkRequested' AND v.outcome = 'applied' ORDER BY v.offset",
-        (environment_stream, above),
+        (*of_stream(environment_stream), above),
     ).fetchall()
 
 

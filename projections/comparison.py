@@ -9,6 +9,7 @@ import msgspec
 
 from projections.history import NEVER_SHOWN
 from projections.stored_item import StoredItem, decode_item, source_of
+from projections.tables import DEFAULT_ITEM
 
 ROWS_BETWEEN_CHECKS = 4_096
 TEXT_SHOWN_MAX = 1_000
@@ -56,23 +57,30 @@ _VIEWS: Final = (
     ),
     _View(
         "holders",
-        "SELECT hex(stream), name, kind, sequence, snapshot_offset, forgotten_offset, own_items, forgotten_offset "
-        "FROM holders ORDER BY stream",
-        ("stream", "holder", "kind", "sequence", "snapshot_offset", "forgotten_offset", "own_items"),
+        "SELECT place, hex(stream), name, kind, sequence, snapshot_offset, forgotten_offset, own_items, forgotten_offset "
+        "FROM holders ORDER BY place",
+        ("place", "stream", "holder", "kind", "sequence", "snapshot_offset", "forgotten_offset", "own_items"),
         1,
     ),
     _View(
         "items",
-        "SELECT hex(h.stream), i.item, h.name, i.version, i.offset, i.body, h.forgotten_offset FROM holders AS h "
-        "JOIN items AS i ON i.holder_id = h.id ORDER BY h.stream, i.item",
-        ("stream", "item", "holder", "version", "offset", "body"),
+        f"SELECT place, '{DEFAULT_ITEM}', name, set_version, set_offset, set_body, forgotten_offset FROM holders "  # noqa: S608
+        "WHERE set_body IS NOT NULL ORDER BY place",
+        ("place", "item", "holder", "version", "offset", "body"),
+        1,
+    ),
+    _View(
+        "items",
+        "SELECT h.place, i.item, h.name, i.version, i.offset, i.body, h.forgotten_offset FROM holders AS h "
+        "CROSS JOIN items AS i ON i.holder_id = h.id ORDER BY h.place, i.item",
+        ("place", "item", "holder", "version", "offset", "body"),
         2,
     ),
     _View(
         "snapshots",
-        "SELECT hex(h.stream), s.item, s.offset, h.name, s.version, s.body, h.forgotten_offset FROM holders AS h "
-        "JOIN snapshots AS s ON s.holder_id = h.id ORDER BY h.stream, s.item, s.offset",
-        ("stream", "item", "offset", "holder", "version", "body"),
+        "SELECT h.place, s.item, s.offset, h.name, s.version, s.body, h.forgotten_offset FROM holders AS h "
+        "CROSS JOIN snapshots AS s ON s.holder_id = h.id ORDER BY h.place, s.item, s.offset",
+        ("place", "item", "offset", "holder", "version", "body"),
         3,
     ),
     _View(

@@ -22,11 +22,14 @@ class ViewsDigest:
 
 
 def views_digest(connection: sqlite3.Connection) -> ViewsDigest:
-    """Sum of the hashes of all logical rows. Reads the whole file; row ids and SQLite's own layout play no part."""
+    """Sum of the hashes of all logical rows. Reads the whole file. Ids and SQLite's own layout play no part.
+
+    Places do: a holder whose row stands elsewhere is not found.
+    """
     checkpoint = read_checkpoint(connection)
     total = 0 if checkpoint is None else _hash("checkpoint", *(_text(value) for value in astuple(checkpoint)))
     for name, item, version, offset, body in connection.execute(
-        "SELECT h.name, i.item, i.version, i.offset, i.body FROM items AS i JOIN holders AS h ON h.id = i.holder_id"
+        "SELECT h.name, i.item, i.version, i.offset, i.body FROM every_item AS i JOIN holders AS h ON h.id = i.holder_id"
     ):
         total += _hash("item", name, item, version, offset, _logical(body))
     for row in connection.execute(
@@ -36,7 +39,7 @@ def views_digest(connection: sqlite3.Connection) -> ViewsDigest:
     ):
         total += _hash("history", *row)
     for row in connection.execute(
-        "SELECT name, hex(stream), kind, sequence, snapshot_offset, forgotten_offset, own_items FROM holders"
+        "SELECT place, name, hex(stream), kind, sequence, snapshot_offset, forgotten_offset, own_items FROM holders"
     ):
         total += _hash("holder", *row)
     for name, item, version, offset, body in connection.execute(

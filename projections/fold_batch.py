@@ -34,6 +34,7 @@ from projections.batch_state import (
 from projections.checkpoint import Checkpoint
 from projections.choices import rule_number
 from projections.own_items import own_items_bit
+from projections.places import free_place
 from projections.position import encode_position, record_hash
 from projections.skips import is_before
 from projections.stored_item import EMPTY, EventReference, StoredItem, after_event, encode_item, event_reference
@@ -154,7 +155,7 @@ class _BatchFold:
             folded = ItemRow(version, offset, _stored_after(stored, leaves, changes, reference))
             self.state.put_item(holder.id, item, folded)
             self.touched_items.add((holder.id, item))
-            holder.own_items |= own_items_bit(item)
+            holder.own_items |= own_items_bit(item, changes)
             shown += [_shown(change, None if item == event.item else item) for change in changes]
             if is_set_item(item):
                 self._note_choices(holder.id, item, changes)
@@ -188,9 +189,10 @@ class _BatchFold:
     def _holder(self, event: Event) -> HolderRow:
         holder = self.state.holders.get(event.stream)
         if holder is None:
-            holder = HolderRow(self.state.next_holder_id, event.stream, str(event.holder), event.holder.kind.value)
+            place = free_place(event.stream, self.state.places)
+            holder = HolderRow(place, event.stream, 0, self.state.next_holder_id, str(event.holder), event.holder.kind.value)
             self.state.next_holder_id += 1
-            self.state.holders[event.stream] = holder
+            self.state.put_holder(holder)
         self.touched_holders[holder.id] = holder
         return holder
 

@@ -12,6 +12,7 @@ import msgspec
 from domain.event import SUPPRESSION, HolderForgotten, SetsAdopted, is_set_item
 from domain.fold import Outcome
 from domain.identifier import event_id_text
+from projections.places import ID_OF_STREAM, of_stream
 from projections.position import instant_text
 from projections.tenant_records import tenant_number
 
@@ -31,7 +32,7 @@ _COLUMNS = (
     "h.position, h.detail, o.name, o.forgotten_offset"
 )
 _FROM = "FROM history AS h LEFT JOIN holders AS o ON o.id = h.holder_id"
-_OF_STREAM = "h.holder_id = (SELECT id FROM holders WHERE stream = ?) AND"
+_OF_STREAM = f"h.holder_id = {ID_OF_STREAM} AND"
 
 _Row = tuple[Any, ...]
 
@@ -132,7 +133,7 @@ def _rows(connection: sqlite3.Connection, query: HistoryQuery) -> Iterator[tuple
     own = connection.execute(
         f"SELECT {_COLUMNS} {_FROM} WHERE {_OF_STREAM if query.stream is not None else ''} "
         "h.offset <= ? AND h.offset > ? ORDER BY h.offset DESC LIMIT ?",
-        (*([query.stream] if query.stream is not None else []), query.below, query.above, SCAN_LIMIT),
+        (*(of_stream(query.stream) if query.stream is not None else ()), query.below, query.above, SCAN_LIMIT),
     )
     asked = ((row, query) for row in own)
     if query.member_item is None or query.item not in (None, query.member_item):
@@ -181,9 +182,9 @@ def event_by_id(connection: sqlite3.Connection, event_id: bytes) -> dict[str, An
 def earlier_event(connection: sqlite3.Connection, stream: bytes, event_id: bytes) -> tuple[dict[str, Any], bytes] | None:
     """The first record of one stream with this event id, and the fingerprint of what it said."""
     row = connection.execute(
-        f"SELECT {_COLUMNS}, h.fingerprint {_FROM} "  # noqa: S608 - constants
-        "WHERE h.event_id = ? AND h.holder_id = (SELECT id FROM holders WHERE stream = ?) ORDER BY h.offset LIMIT 1",
-        (event_id, stream),
+        f"SELECT {_COLUMNS}, h.fingerprint {_FROM} "
+        f"WHERE h.event_id = ? AND h.holder_id = {ID_OF_STREAM} ORDER BY h.offset LIMIT 1",
+        (event_id, *of_stream(stream)),
     ).fetchone()
     return None if row is None else (entry_of(row[:-1]), row[-1])
 

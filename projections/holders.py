@@ -3,12 +3,16 @@
 import sqlite3
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any
 
 from domain.holder import HolderKind
 from projections.choices import rule_number
+from projections.places import BLOCK, OF_STREAM, first_places, of_stream
+from projections.tables import DEFAULT_ITEM
 
 PAGE_LIMIT = 1_000
+STREAMS_A_STATEMENT = 1_000
 
 
 def page_of_holders(connection: sqlite3.Connection, above: int, limit: int) -> list[tuple[int, str]]:
@@ -17,8 +21,9 @@ def page_of_holders(connection: sqlite3.Connection, above: int, limit: int) -> l
     One that was forgotten is left out, until something is said of it again.
     """
     return connection.execute(
-        "SELECT id, name FROM holders AS h WHERE id > ? AND (forgotten_offset < 0 OR EXISTS "
-        "(SELECT 1 FROM items AS i WHERE i.holder_id = h.id AND i.offset > h.forgotten_offset)) ORDER BY id LIMIT ?",
+        "SELECT id, name FROM holders AS h WHERE id > ? AND (forgotten_offset < 0 OR set_offset > forgotten_offset "
+        "OR EXISTS (SELECT 1 FROM items AS i WHERE i.holder_id = h.id AND i.offset > h.forgotten_offset)) "
+        "ORDER BY id LIMIT ?",
         (above, limit),
     ).fetchall()
 
@@ -27,13 +32,16 @@ def page_of_choosers(
     connection: sqlite3.Connection, item: str, path: str, value: bool, *, above: int, limit: int
 ) -> list[tuple[int, str, int]]:
     """Holders whose item says `value` at `path` now: (row id, name, the item's version)."""
+    version, body, joined, parameters = "h.set_version", "h.set_body", "", list[str]()
+    if item != DEFAULT_ITEM:
+        version, body, parameters = "i.version", "i.body", [item]
+        joined = "JOIN items AS i ON i.holder_id = h.id AND i.item = ? "
     return connection.execute(
-        "SELECT h.id, h.name, i.version FROM choices AS c JOIN holders AS h ON h.id = c.holder_id "
-        "JOIN items AS i ON i.holder_id = h.id AND i.item = ? "
+        f"SELECT h.id, h.name, {version} FROM choices AS c JOIN holders AS h ON h.id = c.holder_id {joined}"  # noqa: S608
         "WHERE c.rule = ? AND c.value = ? AND c.holder_id > ? AND EXISTS "
-        "(SELECT 1 FROM json_each(CAST(i.body AS TEXT), '$[0]') AS leaf WHERE leaf.key = ? AND leaf.type = ?) "
+        f"(SELECT 1 FROM json_each(CAST({body} AS TEXT), '$[0]') AS leaf WHERE leaf.key = ? AND leaf.type = ?) "
         "ORDER BY c.holder_id LIMIT ?",
-        (item, rule_number(item, path), int(value), above, path, "true" if value else "false", limit),
+        (*parameters, rule_number(item, path), int(value), above, path, "true" if value else "false", limit),
     ).fetchall()
 
 
@@ -50,9 +58,9 @@ def life_of(connection: sqlite3.Connection, stream: bytes) -> Life | None:
     began, changed = (
         connection.execute(
             "SELECT v.recorded_at FROM holders AS h JOIN history AS v ON v.holder_id = h.id "  # noqa: S608 - constants
-            "WHERE h.stream = ? AND v.offset > h.forgotten_offset AND v.outcome = 'applied' "
+            f"WHERE {OF_STREAM} AND v.offset > h.forgotten_offset AND v.outcome = 'applied' "
             f"ORDER BY v.offset {order} LIMIT 1",
-            (stream,),
+            of_stream(stream),
         ).fetchone()
         for order in ("ASC", "DESC")
     )
@@ -60,13 +68,18 @@ def life_of(connection: sqlite3.Connection, stream: bytes) -> Life | None:
 
 
 def forgotten_since(connection: sqlite3.Connection, streams: Sequence[bytes], offset: int) -> set[bytes]:
-    """Those of these streams, 32,000 at most, whose holder was forgotten by a record after this one."""
-    marks = ",".join("?" * len(streams))
-    rows = connection.execute(
-        f"SELECT stream FROM holders WHERE stream IN ({marks}) AND forgotten_offset > ?",  # noqa: S608 - marks only
-        (*streams, offset),
-    )
-    return {stream for (stream,) in rows}
+    """Those of these streams whose holder was forgotten by a record after this one."""
+    forgotten: set[bytes] = set()
+    for start in range(0, len(streams), STREAMS_A_STATEMENT):
+        asked = streams[start : start + STREAMS_A_STATEMENT]
+        rows = connection.execute(
+            f"WITH asked (first, stream) AS (VALUES {','.join(['(?, ?)'] * len(asked))}) "  # noqa: S608 - marks only
+            "SELECT h.stream FROM asked CROSS JOIN holders AS h ON h.place BETWEEN asked.first AND asked.first + ? "
+            "AND h.stream = asked.stream WHERE h.forgotten_offset > ?",
+            (*chain.from_iterable(zip(first_places(asked), asked, strict=True)), BLOCK - 1, offset),
+        )
+        forgotten.update(stream for (stream,) in rows)
+    return forgotten
 
 
 _ALIVE = (

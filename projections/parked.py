@@ -11,6 +11,7 @@ import msgspec
 
 from domain.document import Change
 from domain.event import HolderForgotten, SetsAdopted
+from projections.places import ID_OF_STREAM, OF_STREAM, of_stream
 from projections.position import instant_text
 from projections.state import change_of
 from projections.stored_item import StoredItem, decode_item
@@ -100,7 +101,7 @@ _COLUMNS = (
 )
 _FROM = (
     "FROM history AS h LEFT JOIN holders AS o ON o.id = h.holder_id LEFT JOIN items AS i "
-    "ON i.holder_id = (SELECT id FROM holders WHERE stream = ?) AND i.item = 'parked:' || h.offset"
+    f"ON i.holder_id = {ID_OF_STREAM} AND i.item = 'parked:' || h.offset"
 )
 _PARKED = "h.outcome = 'parked'"
 
@@ -111,7 +112,7 @@ def page(connection: sqlite3.Connection, environment_stream: bytes, query: Parke
     rows = _asked(
         connection,
         f"SELECT {_COLUMNS} {_FROM} WHERE {_PARKED} AND h.offset {comparison} ? ORDER BY h.offset {order} LIMIT ?",
-        (environment_stream, query.start, SCAN_LIMIT),
+        (*of_stream(environment_stream), query.start, SCAN_LIMIT),
     )
     records: list[ParkedRecord] = []
     scanned, last = 0, 0
@@ -128,7 +129,7 @@ def page(connection: sqlite3.Connection, environment_stream: bytes, query: Parke
 def parked_at(connection: sqlite3.Connection, environment_stream: bytes, offset: int) -> ParkedRecord | None:
     """The parked record at an offset; None where the record there is not parked."""
     statement = f"SELECT {_COLUMNS} {_FROM} WHERE {_PARKED} AND h.offset = ?"
-    row = _asked(connection, statement, (environment_stream, offset)).fetchone()
+    row = _asked(connection, statement, (*of_stream(environment_stream), offset)).fetchone()
     return None if row is None else _record(row)
 
 
@@ -143,7 +144,7 @@ def open_records(connection: sqlite3.Connection, environment_stream: bytes, star
     rows = _asked(
         connection,
         f"SELECT {_COLUMNS} {_FROM} WHERE {_PARKED} AND h.offset >= ? ORDER BY h.offset LIMIT ?",
-        (environment_stream, start, COUNTED_AT_ONCE),
+        (*of_stream(environment_stream), start, COUNTED_AT_ONCE),
     )
     records = [_record(row) for row in rows]
     waiting = [record for record in records if record.state is ParkedState.OPEN]
@@ -159,16 +160,19 @@ def open_records(connection: sqlite3.Connection, environment_stream: bytes, star
 def records_since(connection: sqlite3.Connection, stream: bytes, offset: int, limit: int) -> list[LaterRecord]:
     """What was applied to a stream's items after a record, in order; at most `limit` of them."""
     rows = connection.execute(
-        "SELECT offset, item, detail FROM history WHERE holder_id = (SELECT id FROM holders WHERE stream = ?) "
+        f"SELECT offset, item, detail FROM history WHERE holder_id = {ID_OF_STREAM} "  # noqa: S608 - a constant
         "AND offset > ? AND outcome = 'applied' AND (item IS NOT NULL OR type IN (?, ?)) ORDER BY offset LIMIT ?",
-        (stream, offset, HolderForgotten.__name__, SetsAdopted.__name__, limit),
+        (*of_stream(stream), offset, HolderForgotten.__name__, SetsAdopted.__name__, limit),
     )
     return [LaterRecord(at, item, msgspec.json.decode(detail)["changes"]) for at, item, detail in rows]
 
 
 def was_forgotten_since(connection: sqlite3.Connection, stream: bytes, offset: int) -> bool:
     """Whether a stream's holder was forgotten after a record."""
-    row = connection.execute("SELECT forgotten_offset FROM holders WHERE stream = ?", (stream,)).fetchone()
+    row = connection.execute(
+        f"SELECT forgotten_offset FROM holders WHERE {OF_STREAM}",  # noqa: S608 - a constant
+        of_stream(stream),
+    ).fetchone()
     return row is not None and row[0] > offset
 
 

@@ -9,7 +9,9 @@ import msgspec
 
 from domain.document import MISSING, Change, replayed
 from projections.batch_state import SNAPSHOT_EVERY, ItemRow
+from projections.places import ID_OF_STREAM, OF_STREAM, of_stream
 from projections.stored_item import EMPTY, after_event, decode_item, event_reference
+from projections.tables import DEFAULT_ITEM
 
 
 class State(Protocol):
@@ -34,29 +36,40 @@ class PresentState:
         self._connection = connection
 
     def item(self, stream: bytes, item: str) -> ItemRow | None:
-        row = self._connection.execute(
-            "SELECT i.version, i.offset, i.body FROM holders AS h JOIN items AS i ON i.holder_id = h.id "
-            "WHERE h.stream = ? AND i.item = ?",
-            (stream, item),
-        ).fetchone()
+        row = self._row("version, offset, body", stream, item)
         return None if row is None else ItemRow(row[0], row[1], decode_item(row[2]))
 
     def bytes_of(self, stream: bytes, item: str) -> int:
         """How much an item takes in the views; 0 where there is none."""
-        row = self._connection.execute(
-            "SELECT length(i.body) FROM holders AS h JOIN items AS i ON i.holder_id = h.id "
-            "WHERE h.stream = ? AND i.item = ?",
-            (stream, item),
-        ).fetchone()
+        row = self._row("length(body)", stream, item)
         return 0 if row is None else int(row[0])
 
     def items(self, stream: bytes, prefix: str = "") -> Mapping[str, ItemRow]:
+        holder = self._connection.execute(
+            f"SELECT id FROM holders WHERE {OF_STREAM}",  # noqa: S608 - a constant
+            of_stream(stream),
+        ).fetchone()
+        if holder is None:
+            return {}
         rows = self._connection.execute(
-            "SELECT i.item, i.version, i.offset, i.body FROM holders AS h JOIN items AS i ON i.holder_id = h.id "
-            "WHERE h.stream = ? AND i.item BETWEEN ? AND ? ORDER BY i.item",
-            (stream, *_prefix_range(prefix)),
+            "SELECT item, version, offset, body FROM every_item WHERE holder_id = ? AND item BETWEEN ? AND ? ORDER BY item",
+            (*holder, *_prefix_range(prefix)),
         )
         return {row[0]: ItemRow(row[1], row[2], decode_item(row[3])) for row in rows}
+
+    def _row(self, columns: str, stream: bytes, item: str) -> tuple[Any, ...] | None:
+        if item == DEFAULT_ITEM:
+            parameters: tuple[Any, ...] = of_stream(stream)
+            rows = f"(SELECT set_version AS version, set_offset AS offset, set_body AS body FROM holders WHERE {OF_STREAM})"  # noqa: S608
+            where = "body IS NOT NULL"
+        else:
+            parameters = (*of_stream(stream), item)
+            rows, where = "items", f"holder_id = {ID_OF_STREAM} AND item = ?"
+        row: tuple[Any, ...] | None = self._connection.execute(
+            f"SELECT {columns} FROM {rows} WHERE {where}",  # noqa: S608 - constants
+            parameters,
+        ).fetchone()
+        return row
 
 
 @dataclass(slots=True)
@@ -86,7 +99,7 @@ class PastState:
         if past.hidden:
             return {}
         names = self._connection.execute(
-            "SELECT item FROM items WHERE holder_id = ? AND item BETWEEN ? AND ? ORDER BY item",
+            "SELECT item FROM every_item WHERE holder_id = ? AND item BETWEEN ? AND ? ORDER BY item",
             (past.holder_id, *_prefix_range(prefix)),
         ).fetchall()
         found = {name: self._item(past, name) for (name,) in names}
@@ -99,7 +112,10 @@ class PastState:
         return past
 
     def _load(self, stream: bytes) -> _Stream:
-        holder = self._connection.execute("SELECT id, forgotten_offset FROM holders WHERE stream = ?", (stream,)).fetchone()
+        holder = self._connection.execute(
+            f"SELECT id, forgotten_offset FROM holders WHERE {OF_STREAM}",  # noqa: S608 - a constant
+            of_stream(stream),
+        ).fetchone()
         if holder is None:
             return _Stream()
         if self._offset < holder[1]:

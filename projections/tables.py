@@ -2,13 +2,16 @@
 
 from typing import Final
 
-from domain.event import SUPPRESSION, set_item
+from domain.event import set_item
 from domain.holder import DEFAULT_SET
 
 VIEWS_APPLICATION_ID = 0x50464C56
 """`PFLV`: marks a SQLite file as views of this project."""
 
-CREATE = """
+DEFAULT_ITEM: Final = set_item(DEFAULT_SET)
+"""What every evaluation reads: it is kept in its holder's row, every other item in `items`."""
+
+CREATE = f"""
 CREATE TABLE checkpoint (
     id INTEGER PRIMARY KEY CHECK (id = 0),
     next_offset INTEGER NOT NULL,          -- the next record to fold
@@ -22,22 +25,26 @@ CREATE TABLE checkpoint (
     sealed INTEGER NOT NULL DEFAULT 0,
     fold_version INTEGER NOT NULL
 );
+-- All that most evaluations read of a recipient is in one row, found by one number.
 CREATE TABLE holders (
-    id INTEGER PRIMARY KEY,
+    place INTEGER PRIMARY KEY,             -- told by the stream: see places.py
     stream BLOB NOT NULL,                  -- pseudonym
+    own_items INTEGER NOT NULL,            -- what to look for beside the default set: see own_items.py
+    id INTEGER NOT NULL,                   -- counts holders in the order in which the ledger first heard of them
     name TEXT NOT NULL,
     kind TEXT NOT NULL,
     sequence INTEGER NOT NULL,             -- records of this stream so far, whatever became of them
     snapshot_offset INTEGER NOT NULL,
     forgotten_offset INTEGER NOT NULL,     -- -1: never forgotten
-    own_items INTEGER NOT NULL             -- what there is beside the default set: see own_items.py
+    set_version INTEGER,                   -- of the default set, as in `items`; null: it never had one
+    set_offset INTEGER,
+    set_body BLOB                          -- last, and after nothing long: it may go on in further pages
 );
--- An evaluation reads nothing else of a holder: its id and these bits are in the index.
-CREATE UNIQUE INDEX holders_of_stream ON holders (stream, own_items);
-CREATE INDEX holders_of_kind ON holders (kind);
+CREATE UNIQUE INDEX holders_by_id ON holders (id);
+CREATE INDEX holders_of_kind ON holders (kind, id);
 CREATE INDEX objects_by_name ON holders (name) WHERE kind = 'object';
-CREATE TABLE items (
-    id INTEGER PRIMARY KEY,                -- see NUMBERED_ITEMS
+CREATE TABLE items (                       -- all but default sets
+    id INTEGER PRIMARY KEY,
     holder_id INTEGER NOT NULL,
     item TEXT NOT NULL,
     version INTEGER NOT NULL,              -- applied events since the stream began
@@ -45,6 +52,9 @@ CREATE TABLE items (
     body BLOB NOT NULL
 );
 CREATE UNIQUE INDEX items_of_holder ON items (holder_id, item);
+CREATE VIEW every_item (holder_id, item, version, offset, body) AS
+    SELECT id, '{DEFAULT_ITEM}', set_version, set_offset, set_body FROM holders WHERE set_body IS NOT NULL
+    UNION ALL SELECT holder_id, item, version, offset, body FROM items;
 CREATE TABLE history (
     offset INTEGER PRIMARY KEY,
     holder_id INTEGER,                     -- null: a parked record that names no known stream
@@ -83,25 +93,24 @@ CREATE TABLE tenant_records (
     offset INTEGER NOT NULL,               -- a record about what some holder wants inside that tenant
     PRIMARY KEY (tenant, offset)
 ) WITHOUT ROWID;
-"""
+"""  # noqa: S608 - a constant
 
 PUT_HOLDER = """
-INSERT INTO holders (id, stream, name, kind, sequence, snapshot_offset, forgotten_offset, own_items)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?)
-ON CONFLICT (id) DO UPDATE SET sequence = excluded.sequence, snapshot_offset = excluded.snapshot_offset,
-    forgotten_offset = excluded.forgotten_offset, own_items = excluded.own_items
+INSERT INTO holders (place, stream, own_items, id, name, kind, sequence, snapshot_offset, forgotten_offset)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
+ON CONFLICT (place) DO UPDATE SET own_items = excluded.own_items, sequence = excluded.sequence,
+    snapshot_offset = excluded.snapshot_offset, forgotten_offset = excluded.forgotten_offset
 """
-NUMBERED_ITEMS: Final = {set_item(DEFAULT_SET): 0, SUPPRESSION: 1}
-"""What every evaluation reads has its id from its holder's: twice that, plus this. So it is found without an index."""
-
-PUT_NUMBERED_ITEM = """
-INSERT INTO items (id, holder_id, item, version, offset, body) VALUES (?, ?, ?, ?, ?, ?)
-ON CONFLICT (id) DO UPDATE SET version = excluded.version, offset = excluded.offset, body = excluded.body
+PUT_HOLDER_AND_SET = """
+INSERT INTO holders (place, stream, own_items, id, name, kind, sequence, snapshot_offset, forgotten_offset,
+    set_version, set_offset, set_body)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+ON CONFLICT (place) DO UPDATE SET own_items = excluded.own_items, sequence = excluded.sequence,
+    snapshot_offset = excluded.snapshot_offset, forgotten_offset = excluded.forgotten_offset,
+    set_version = excluded.set_version, set_offset = excluded.set_offset, set_body = excluded.set_body
 """
-# Other items have ids below zero, the next always below the last: there no numbered one is ever in the way.
 PUT_ITEM = """
-INSERT INTO items (id, holder_id, item, version, offset, body)
-VALUES (min((SELECT coalesce(min(id), 0) FROM items), 0) - 1, ?, ?, ?, ?, ?)
+INSERT INTO items (holder_id, item, version, offset, body) VALUES (?, ?, ?, ?, ?)
 ON CONFLICT (holder_id, item) DO UPDATE SET version = excluded.version, offset = excluded.offset, body = excluded.body
 """
 ADD_HISTORY = "INSERT INTO history VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"

@@ -5,7 +5,7 @@ threads for each would cost more than the statements.
 """
 
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from domain.fold import EVENT_ID_REUSED, touches_every_item
@@ -21,10 +21,19 @@ from projections.batch_state import (
     Writes,
 )
 from projections.checkpoint import Checkpoint
+from projections.places import STREAM_BYTES, first_places, of_stream
 from projections.stored_item import decode_item
 
 CHUNK = 400
 """Keys a statement asks for at once: below every SQLite build's limit of parameters, even at two a key."""
+
+_StoredSet = tuple[int, int, bytes]
+"""A default set not yet decoded: version, offset, body."""
+
+_HOLDERS = (
+    "SELECT place, stream, own_items, id, name, kind, sequence, snapshot_offset, forgotten_offset, set_version, set_offset, "
+    "set_body FROM holders WHERE"
+)
 
 
 class CheckpointMoved(Exception):
@@ -42,9 +51,9 @@ def load_batch(connection: sqlite3.Connection, records: Sequence[Decoded], check
     highest = connection.execute("SELECT max(id) FROM holders").fetchone()[0] or 0
     state = BatchState(checkpoint, next_holder_id=highest + 1)
     if checkpoint is not None:
-        _load_holders(connection, state, records)
+        default_sets = _load_holders(connection, state, records)
         if state.holders:
-            _load_items(connection, state, records)
+            _load_items(connection, state, records, default_sets)
             _load_earlier(connection, state, records)
     return state
 
@@ -55,9 +64,8 @@ def write_batch(connection: sqlite3.Connection, writes: Writes) -> None:
     try:
         _move_checkpoint(connection, writes)
         for statement, rows in (
-            (tables.PUT_HOLDER, writes.holders),
-            (tables.PUT_NUMBERED_ITEM, _numbered(writes.items)),
-            (tables.PUT_ITEM, [row for row in writes.items if row[1] not in tables.NUMBERED_ITEMS]),
+            *_of_holders(writes),
+            (tables.PUT_ITEM, [row for row in writes.items if row[1] != tables.DEFAULT_ITEM]),
             (tables.ADD_HISTORY, writes.history),
             (tables.ADD_SNAPSHOT, writes.snapshots),
             (tables.REMOVE_CHOICE, writes.choices_removed),
@@ -102,9 +110,18 @@ def _move_checkpoint(connection: sqlite3.Connection, writes: Writes) -> None:
         )
 
 
-def _numbered(items: Sequence[tuple[Any, ...]]) -> list[tuple[Any, ...]]:
-    number_of = tables.NUMBERED_ITEMS
-    return [(2 * row[0] + number_of[row[1]], *row) for row in items if row[1] in number_of]
+def _of_holders(writes: Writes) -> list[tuple[str, list[tuple[Any, ...]]]]:
+    """The rows of holders whose default set stays as it is, and of the others, both in the order of their places."""
+    default_sets = {row[0]: row[2:] for row in writes.items if row[1] == tables.DEFAULT_ITEM}
+    alone: list[tuple[Any, ...]] = []
+    with_set: list[tuple[Any, ...]] = []
+    for row in sorted(writes.holders):
+        default_set = default_sets.get(row[3])
+        if default_set is None:
+            alone.append(row)
+        else:
+            with_set.append(row + default_set)
+    return [(tables.PUT_HOLDER, alone), (tables.PUT_HOLDER_AND_SET, with_set)]
 
 
 def _chunks(values: Sequence[Any]) -> Iterator[Sequence[Any]]:
@@ -116,20 +133,49 @@ def _marks(count: int, one: str = "?") -> str:
     return ",".join([one] * count)
 
 
-def _load_holders(connection: sqlite3.Connection, state: BatchState, records: Sequence[Decoded]) -> None:
-    streams = list({decoded.record.key for decoded in records if len(decoded.record.key) == 16})
+def _load_holders(connection: sqlite3.Connection, state: BatchState, records: Sequence[Decoded]) -> Mapping[int, _StoredSet]:
+    """The batch's holders that are known, and their default sets."""
+    streams = list({decoded.record.key for decoded in records if len(decoded.record.key) == STREAM_BYTES})
+    default_sets: dict[int, _StoredSet] = {}
     for chunk in _chunks(streams):
-        for row in connection.execute(
-            "SELECT id, stream, name, kind, sequence, snapshot_offset, forgotten_offset, own_items "  # noqa: S608 - marks only
-            f"FROM holders WHERE stream IN ({_marks(len(chunk))})",
-            chunk,
-        ):
-            state.holders[row[1]] = HolderRow(*row)
+        first = first_places(chunk)
+        rows = connection.execute(f"{_HOLDERS} place IN ({_marks(len(chunk))})", first).fetchall()
+        at_place = {row[0]: row for row in rows}
+        for stream, place in zip(chunk, first, strict=True):
+            row = at_place.get(place)
+            if row is None:
+                continue
+            if row[1] != stream:
+                row = _elsewhere(connection, state, stream)
+            if row is not None:
+                state.put_holder(HolderRow(*row[:9]))
+                if row[11] is not None:
+                    default_sets[row[3]] = row[9:]
+    return default_sets
 
 
-def _load_items(connection: sqlite3.Connection, state: BatchState, records: Sequence[Decoded]) -> None:
+def _elsewhere(connection: sqlite3.Connection, state: BatchState, stream: bytes) -> tuple[Any, ...] | None:
+    """The row of a stream that is not at the first place of its block."""
+    first, last, _ = of_stream(stream)
+    found: tuple[Any, ...] | None = None
+    for row in connection.execute(f"{_HOLDERS} place BETWEEN ? AND ?", (first, last)):
+        state.places.add(row[0])
+        if row[1] == stream:
+            found = row
+    return found
+
+
+def _load_items(
+    connection: sqlite3.Connection,
+    state: BatchState,
+    records: Sequence[Decoded],
+    default_sets: Mapping[int, _StoredSet],
+) -> None:
     keys, whole = _wanted_items(state, records)
-    for chunk in _chunks(keys):
+    for holder_id in {*whole, *(holder_id for holder_id, item in keys if item == tables.DEFAULT_ITEM)} & default_sets.keys():
+        version, offset, body = default_sets[holder_id]
+        state.put_item(holder_id, tables.DEFAULT_ITEM, ItemRow(version, offset, decode_item(body)))
+    for chunk in _chunks([key for key in keys if key[1] != tables.DEFAULT_ITEM]):
         # CROSS JOIN fixes the order: one index look-up for each wanted pair.
         statement = (
             f"WITH wanted(holder_id, item) AS (VALUES {_marks(len(chunk), '(?,?)')}) "  # noqa: S608 - marks only

@@ -88,7 +88,7 @@ def _collections(
 def _items(connection: sqlite3.Connection, holder_id: int) -> list[_Item]:
     """A holder's items that say something, by name."""
     rows = connection.execute(
-        "SELECT item, version, body FROM items WHERE holder_id = ? ORDER BY item", (holder_id,)
+        "SELECT item, version, body FROM every_item WHERE holder_id = ? ORDER BY item", (holder_id,)
     ).fetchall()
     decoded = [(item, version, decode_item(body)) for item, version, body in rows]
     return [row for row in decoded if row[2].leaves]
@@ -98,16 +98,6 @@ def counts(connection: sqlite3.Connection) -> dict[str, Any]:
     """How much there is: holders by kind, sets that say something, records by outcome. Reads the whole file."""
     holders = connection.execute("SELECT kind, count(*) FROM holders GROUP BY kind ORDER BY kind")
     outcomes = connection.execute("SELECT outcome, count(*) FROM history GROUP BY outcome ORDER BY outcome")
-    bodies = connection.execute("SELECT body FROM items WHERE item >= 'set:' AND item < 'set;'")
+    bodies = connection.execute("SELECT body FROM every_item WHERE item >= 'set:' AND item < 'set;'")
     sets = sum(1 for (body,) in bodies if decode_item(body).leaves)
     return {"holders": dict(holders.fetchall()), "sets": sets, "records": dict(outcomes.fetchall())}
-
-
-def forgotten_after(connection: sqlite3.Connection, streams: Sequence[bytes], offset: int) -> set[bytes]:
-    """Those of a page's holders that were forgotten after an offset. For the live views, which know of it."""
-    marks = ",".join("?" * len(streams))
-    rows = connection.execute(
-        f"SELECT stream FROM holders WHERE stream IN ({marks}) AND forgotten_offset > ?",  # noqa: S608 - marks only
-        (*streams, offset),
-    )
-    return {stream for (stream,) in rows}

@@ -14,10 +14,11 @@ from typing import Any
 import msgspec
 
 from projections.digest import views_digest
+from projections.holders import forgotten_since
 from projections.position import instant_text, parse_position
 from projections.record_source import RecordSource
 from projections.views_file import open_reader, path_of, remove
-from projections.whole_state import counts, environment_documents, forgotten_after, page_of_holders
+from projections.whole_state import counts, environment_documents, page_of_holders
 from services.errors import ServiceError
 from services.replay import RUNNING, JobSlot, Phase, Replay, taken_out
 from services.replay_target import Target, target_of
@@ -161,7 +162,7 @@ class Replayer:
                 while page := await loop.run_in_executor(thread, page_of_holders, connection, above):
                     above = page[-1].id
                     streams = [state.stream for state in page]
-                    hidden = await self._views.reader.read(partial(forgotten_after, streams=streams, offset=offset))
+                    hidden = await self._views.reader.read(partial(forgotten_since, streams=streams, offset=offset))
                     yield b"".join(msgspec.json.encode(each.shown) + b"\n" for each in page if each.stream not in hidden)
             finally:
                 thread.submit(connection.close)

@@ -20,10 +20,10 @@ from domain.question import ChannelRef, Question
 from projections.history import actor_and_method
 from projections.own_items import HAS_SUPPRESSION
 from projections.position import instant_text, parse_position
-from projections.stored_item import EMPTY, EventReference, decode_item
+from projections.stored_item import EventReference
 from services.evaluation.asked import Asked, parse_recipient
 from services.evaluation.hot import HotPath
-from services.evaluation.own_sets import OwnRow, own_rows, sets_in_tenant
+from services.evaluation.own_sets import own_rows, sets_in_tenant
 from services.evaluation.plain_names import plain_names
 from services.evaluation.plans import Compiled, PlanKey, Plans
 from services.evaluation.rendering import decision_text, text_of
@@ -34,8 +34,6 @@ from services.queries import Moment, Queries
 from services.stream_reader import StreamReader
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-
-_NOTHING: OwnRow = (b"", 0, None)
 
 Results = tuple[list[bytes], str]
 """The results as JSON objects without their closing braces, and the members that close an answer."""
@@ -140,28 +138,22 @@ def _by_plan(
     names: Sequence[str],
     full: "_Full",
 ) -> list[bytes]:
-    plan, text = compiled.plan, compiled.renderer.text
-    if plan is None:
+    if compiled.answers is None:
         return [full.result(name) for name in names]
-    decide = plan.decide
+    of_usual_set, of_sets = compiled.answers.of_usual_set, compiled.answers.of_sets
     streams = ledger.secrets.stream_keys_of([name.encode() for name in names])
     rows = own_rows(connection, streams)
     in_tenant_of = sets_in_tenant(connection, rows, asked.circle.tenant_id)
     results: list[bytes] = []
-    for name, stream in zip(names, streams, strict=True):
-        _, own_items, body = rows.get(stream, _NOTHING)
-        default, in_tenant = EMPTY if body is None else decode_item(body), EMPTY
-        if own_items:
-            if stream in in_tenant_of:
-                in_tenant = decode_item(in_tenant_of[stream])
-            if own_items & HAS_SUPPRESSION:
-                results.append(full.result(name))  # What it means is not for a plan.
-                continue
-        decisions = decide(default.leaves, in_tenant.leaves)
-        if decisions is None:
-            results.append(full.result(name))
+    for name, (stream, own_items, own_default) in zip(names, rows, strict=True):
+        recipient = encode_basestring(name).encode()
+        if not own_items:
+            answer = of_usual_set(recipient, own_default)
+        elif own_items & HAS_SUPPRESSION:
+            answer = None  # What it means is not for a plan.
         else:
-            results.append(text(decisions, encode_basestring(name).encode(), default, in_tenant))
+            answer = of_sets(recipient, own_default, in_tenant_of.get(stream))
+        results.append(answer if answer is not None else full.result(name))
     return results
 
 

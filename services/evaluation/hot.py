@@ -1,6 +1,6 @@
 """The hot path: a plain question about one user that differs from an earlier one in the recipient alone.
 
-It knows nothing of its own: plans decide, the renderer writes. It only leaves out what most questions do not need:
+It knows nothing of its own: plans decide, templates write. It only leaves out what most questions do not need:
 parsing again what the last question already said, a parsed holder, a transaction of its own.
 """
 
@@ -9,8 +9,9 @@ import time
 from collections.abc import Mapping
 
 from domain.json_value import JsonValue
+from projections.own_items import HAS_CHANNEL_CHOICES, HAS_SUPPRESSION
+from projections.places import first_place
 from projections.position import instant_text
-from projections.stored_item import EMPTY, decode_item
 from services.evaluation.asked import parse_asked
 from services.evaluation.plain_names import PLAIN_NAME
 from services.evaluation.plans import Compiled, PlanKey, Plans
@@ -27,10 +28,7 @@ _MEMBERS = frozenset({"recipient", "workflow", "channels", "categories", "policy
 
 _RECIPIENT = re.compile(rf'"recipient"[ \t\r\n]*:[ \t\r\n]*("{PLAIN_NAME}")'.encode())
 
-# The default set, and after it the suppression where there is one: two neighbours of a table (`NUMBERED_ITEMS`).
-_READ = (
-    "SELECT i.id & 1, i.body FROM holders AS h JOIN items AS i ON i.id BETWEEN 2 * h.id AND 2 * h.id + 1 WHERE h.stream = ?"
-)
+_READ = "SELECT stream, own_items, set_body FROM holders WHERE place = ?"
 
 
 class _Shape:
@@ -80,17 +78,18 @@ class HotPath:
             compiled = self._compiled(shape)
             if compiled.environment_offset != checkpoint.environment_offset:
                 return None  # The projector went on in between: the general way takes it from there.
-        if compiled.plan is None:
+        if compiled.answers is None:
             return None
         recipient = found.group(1)
-        stored = EMPTY
         stream = ledger.secrets.stream_key_of(recipient[1:-1].decode("ascii"))
-        for is_suppression, item in held.connection.execute(_READ, (stream,)):
-            if is_suppression:
-                return None  # What it means is not for a plan.
-            stored = decode_item(item)
-        decisions = compiled.plan.decide(stored.leaves, EMPTY.leaves)
-        if decisions is None:
+        row = held.connection.execute(_READ, (first_place(stream),)).fetchone() or (stream, 0, None)
+        if row[0] != stream or row[1] & HAS_SUPPRESSION:
+            return None  # Another holder has the place, or it takes more than a plan.
+        if row[1] & HAS_CHANNEL_CHOICES:
+            answer = compiled.answers.of_sets(recipient, row[2], None)
+        else:
+            answer = compiled.answers.of_usual_set(recipient, row[2])
+        if answer is None:
             return None
         milliseconds = time.time_ns() // 1_000_000
         closing = (
@@ -98,7 +97,7 @@ class HotPath:
             f'"evaluated_at":"{instant_text(milliseconds)}","decision_id":"{new_decision_id(milliseconds)}",'
             f'"stale_seconds":{ledger.readiness.stale_seconds() or 0.0}}}'
         )
-        return compiled.renderer.text(decisions, recipient, stored, EMPTY) + closing.encode()
+        return answer + closing.encode()
 
     def learn(self, body: bytes, parsed: Mapping[str, JsonValue]) -> None:
         """Remember how a valid question is worded, so that the next one of the same wording need not be parsed."""

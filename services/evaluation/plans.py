@@ -1,6 +1,7 @@
 """Compiled plans, kept for as long as what they were made from stands unchanged."""
 
 from collections import OrderedDict
+from collections.abc import Sequence
 from dataclasses import dataclass
 from threading import Lock
 from typing import NamedTuple
@@ -11,7 +12,8 @@ from domain.holder import DEFAULT_SET, Holder, HolderKind
 from domain.plan import Plan, QuestionShape, compile_plan
 from domain.question import ChannelRef
 from projections.state import State
-from services.evaluation.rendering import PlanRenderer
+from services.evaluation.plan_answers import PlanAnswers
+from services.evaluation.templates import PlanRenderer, Templates
 from services.facts import Circle, SharedFacts, facts_of, shared_facts
 from services.queries import Moment
 from services.secrets import Secrets
@@ -34,12 +36,11 @@ class PlanKey(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Compiled:
-    """A plan, or word that there is none, with what it was made from."""
+    """A plan's answers, or word that there is no plan, with what it was made from."""
 
     shared: SharedFacts
     channels: tuple[ChannelRef, ...]
-    plan: Plan | None
-    renderer: PlanRenderer
+    answers: PlanAnswers | None
     environment_offset: int
     tenant_offsets: dict[SharedItem, int]
     """The tenants' items that it looked at, with the offset of the last record that changed each."""
@@ -65,6 +66,7 @@ class Plans:
         self._secrets = secrets
         self._lock = Lock()
         self._plans: OrderedDict[PlanKey, Compiled] = OrderedDict()
+        self._templates = Templates()
 
     def standing(self, key: PlanKey, moment: Moment) -> Compiled:
         """A plan that fits this moment: one that was made before, if nothing that it was made from has changed."""
@@ -90,12 +92,19 @@ class Plans:
         return Compiled(
             shared=shared,
             channels=channels,
-            plan=compile_plan(shape, facts),
-            renderer=PlanRenderer(channels, reader.reference, key.circle.tenant_id),
+            answers=self._answers(key, channels, compile_plan(shape, facts), reader),
             environment_offset=environment_offset,
             tenant_offsets=_offsets(reader.state, streams),
             tenant_streams=streams,
         )
+
+    def _answers(
+        self, key: PlanKey, channels: Sequence[ChannelRef], plan: Plan | None, reader: StreamReader
+    ) -> PlanAnswers | None:
+        if plan is None:
+            return None
+        renderer = PlanRenderer(channels, reader.reference, key.circle.tenant_id, self._templates)
+        return PlanAnswers(plan, renderer, self._templates)
 
 
 def _offsets(state: State, streams: tuple[bytes, ...]) -> dict[SharedItem, int]:

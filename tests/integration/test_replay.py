@@ -200,7 +200,7 @@ def test_nothing_comes_from_the_live_views(tmp_path: Path) -> None:
     with ServerProcess(tmp_path / "data") as server:
         position = answer(server, "set", "user:bob", '{"enabled": false}')["position"]
         with closing(sqlite3.connect(views_of(server), isolation_level=None)) as views:
-            views.execute("UPDATE items SET body = CAST(replace(CAST(body AS TEXT), 'false', 'true') AS BLOB)")
+            views.execute("UPDATE holders SET set_body = CAST(replace(CAST(set_body AS TEXT), 'false', 'true') AS BLOB)")
         assert answer(server, "get", "user:bob")["preferences"] == {"enabled": True}, "the views were not hit"
         (bob,) = [line for line in replayed(server, position, tmp_path / "o")["holders.ndjson"] if line["sets"]]
     assert bob["sets"][0]["preferences"] == {"enabled": False}

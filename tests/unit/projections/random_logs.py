@@ -45,6 +45,7 @@ TREES: tuple[JsonValue, ...] = (
     {"workflows": {"w": None}, "channel_types": {"sms": None}},
     {"categories": {"a/b": {"enabled": None, "kept": {"x": [1, True]}}}},
     {"channel_types": {}},
+    {"workflows": {"w": {"channels": {"c-1": False}}}},
 )
 POISON = (b"", b"not a record", MARKER, MARKER + newest().fingerprint, MARKER + newest().fingerprint + bytes(200))
 

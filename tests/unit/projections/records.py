@@ -12,6 +12,7 @@ from domain.preference_set import parse_preference_patch
 from projections.checkpoint import Checkpoint
 from projections.folding import apply_batch
 from projections.skips import in_force, said_by
+from projections.tables import DEFAULT_ITEM
 from projections.views_file import open_writer
 from projections.views_store import read_checkpoint
 from schemas.codec import Draft, encode
@@ -32,6 +33,16 @@ def stream_of(holder: Holder) -> bytes:
 def merge_of(tree: JsonValue, set_id: SetId = DEFAULT_SET) -> PreferenceSetMerged:
     """A merge of a holder's set."""
     return PreferenceSetMerged(set_id, parse_preference_patch(tree))
+
+
+def put_body(connection: sqlite3.Connection, name: str, item: str, body: bytes) -> None:
+    """Write over what is stored of a holder's item, as somebody with the file in hand would."""
+    if item == DEFAULT_ITEM:
+        cursor = connection.execute("UPDATE holders SET set_body = ? WHERE name = ?", (body, name))
+    else:
+        of_holder = "holder_id = (SELECT id FROM holders WHERE name = ?)"
+        cursor = connection.execute(f"UPDATE items SET body = ? WHERE item = ? AND {of_holder}", (body, item, name))
+    assert cursor.rowcount == 1
 
 
 class Records:

@@ -27,8 +27,8 @@ def test_those_who_opted_out_are_those_whose_sets_say_so(log: RandomLog, cuts: l
         try:
             scanned: dict[Choice, list[tuple[int, str, int]]] = {}
             for holder_id, name, item, version, body in connection.execute(
-                "SELECT h.id, h.name, i.item, i.version, i.body FROM items AS i JOIN holders AS h ON h.id = i.holder_id "
-                "WHERE i.item LIKE 'set:%' ORDER BY h.id"
+                "SELECT h.id, h.name, i.item, i.version, i.body "
+                "FROM every_item AS i JOIN holders AS h ON h.id = i.holder_id WHERE i.item LIKE 'set:%' ORDER BY h.id"
             ):
                 for path, value in decode_item(body).leaves.items():
                     if isinstance(value, bool):

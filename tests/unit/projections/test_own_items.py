@@ -1,5 +1,6 @@
 """The bits of a holder's row tell what an evaluation need not look for: a bit too few would silence a suppression."""
 
+import json
 import sqlite3
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -8,11 +9,12 @@ from hypothesis import given, settings
 
 from domain.event import SUPPRESSION, HolderForgotten, SetsAdopted
 from domain.holder import DEFAULT_SET, tenant_set, user
-from projections.own_items import HAS_SUPPRESSION, HAS_TENANT_SETS
+from projections.own_items import HAS_CHANNEL_CHOICES, HAS_SUPPRESSION, HAS_TENANT_SETS
 from tests.unit.projections.random_logs import LOGS, RandomLog
 from tests.unit.projections.records import Records, folded, merge_of
 
 ANN, BOB, CID, DAN = user("ann"), user("bob"), user("cid"), user("dan")
+_FROM = "FROM history AS h JOIN holders AS o ON o.id = h.holder_id"
 
 
 def bits(connection: sqlite3.Connection) -> dict[str, int]:
@@ -20,14 +22,21 @@ def bits(connection: sqlite3.Connection) -> dict[str, int]:
 
 
 def expected_bits(connection: sqlite3.Connection) -> dict[str, int]:
-    """By the items themselves."""
-    return dict(
-        connection.execute(
-            "SELECT h.name, max(coalesce(i.item = ?, 0)) * ? + max(coalesce(i.item LIKE 'set:tenant:%', 0)) * ? "
-            "FROM holders AS h LEFT JOIN items AS i ON i.holder_id = h.id GROUP BY h.name",
-            (SUPPRESSION, HAS_SUPPRESSION, HAS_TENANT_SETS),
-        )
+    """By the items themselves, and by what history tells of default sets."""
+    said_of_channels = "h.item = 'set:default' AND h.outcome = 'applied' AND CAST(h.detail AS TEXT) LIKE '%/channels/%'"
+    said = {name for (name,) in connection.execute(f"SELECT o.name {_FROM} WHERE {said_of_channels}")}
+    said |= {
+        name
+        for name, item, detail in connection.execute(f"SELECT o.name, h.item, h.detail {_FROM} WHERE h.item IS NULL")
+        for change in json.loads(detail)["changes"]
+        if change.get("item", item) == "set:default" and "/channels/" in change["path"]
+    }
+    rows = connection.execute(
+        "SELECT h.name, max(coalesce(i.item = ?, 0)) * ? + max(coalesce(i.item LIKE 'set:tenant:%', 0)) * ? "
+        "FROM holders AS h LEFT JOIN items AS i ON i.holder_id = h.id GROUP BY h.name",
+        (SUPPRESSION, HAS_SUPPRESSION, HAS_TENANT_SETS),
     )
+    return {name: bits + (HAS_CHANNEL_CHOICES if name in said else 0) for name, bits in rows}
 
 
 def test_each_way_to_an_item_sets_its_bit(tmp_path: Path) -> None:
@@ -40,8 +49,11 @@ def test_each_way_to_an_item_sets_its_bit(tmp_path: Path) -> None:
     found = bits(connection)
     assert [found[str(holder)] for holder in (ANN, BOB, CID, DAN)] == [0, HAS_TENANT_SETS, HAS_SUPPRESSION, HAS_TENANT_SETS]
     records.add(BOB, HolderForgotten("all"))
+    records.add(ANN, merge_of({"workflows": {"w": {"channels": {"c-1": False}}}}))
+    records.add(ANN, merge_of({"workflows": {"w": None}}))
     again = folded(tmp_path / "again.sqlite", records.all)
     assert bits(again)["user:bob"] == HAS_TENANT_SETS | HAS_SUPPRESSION, "what it once had may have left something behind"
+    assert bits(again)["user:ann"] == HAS_CHANNEL_CHOICES
     connection.close()
     again.close()
 
@@ -53,10 +65,3 @@ def test_the_bits_are_those_of_the_items_whatever_happened(log: RandomLog) -> No
         connection = folded(Path(folder) / "views.sqlite", log.records, range(0, 100, 7))
         assert bits(connection) == expected_bits(connection)
         connection.close()
-
-
-def test_what_an_evaluation_reads_of_a_holder_is_in_the_index(tmp_path: Path) -> None:
-    connection = folded(tmp_path / "views.sqlite", Records().all)
-    plan = connection.execute("EXPLAIN QUERY PLAN SELECT id, own_items FROM holders WHERE stream = x'00'").fetchall()
-    assert "COVERING INDEX holders_of_stream" in plan[0][-1]
-    connection.close()

@@ -49,7 +49,7 @@ async def test_reads_and_writes_go_on_while_views_are_swapped(ledger: Ledger) ->
         for number in range(40):
             outcomes.append(await write(ledger, enabled=number % 2 == 0))
             count = await ledger.views.reader.read(
-                lambda connection: connection.execute("SELECT count(*) FROM items").fetchone()
+                lambda connection: connection.execute("SELECT count(set_body) FROM holders").fetchone()
             )
             assert count[0] > 0
 

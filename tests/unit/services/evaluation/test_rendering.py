@@ -12,7 +12,8 @@ from domain.question import ChannelRef
 from domain.reason import Reason
 from domain.trace import Source, TraceEntry, Verdict
 from projections.stored_item import EMPTY, EventReference, StoredItem
-from services.evaluation.rendering import PlanRenderer, decided_text, decision_text, text_of
+from services.evaluation.rendering import decided_text, decision_text, text_of
+from services.evaluation.templates import PlanRenderer, Templates
 
 names = st.text(alphabet=st.characters(codec="utf-8"), min_size=1, max_size=12)
 FIRST: EventReference = ("01890a5d-ac96-774b-bcce-b302099a8057", "A" * 31, "2026-03-03T14:02:00.000Z")
@@ -52,20 +53,22 @@ def test_a_plan_writes_what_the_full_evaluator_writes(holder: str, path: str, ch
         (PlanDecision(True, Reason.DEFAULT_ALLOW, ORIGIN_NOBODY, None, None), None),
     ]  # fmt: skip
     for planned, source in cases:
-        renderer = PlanRenderer([channel], lambda found: lookups[found.set_name], tenant)
+        renderer = PlanRenderer([channel], lambda found: lookups[found.set_name], tenant, Templates())
         decisions = (planned,)
         expected = decision_text(full(channel, source), lambda found: lookups[found.set_name], None)
         for _ in range(2):  # The second time it is remembered.
-            answer = renderer.text(decisions, text_of(holder).encode(), default, in_tenant)
+            answer = renderer.template(decisions).of_sets(text_of(holder).encode(), default, in_tenant)
             assert answer.decode() == f'{{"recipient":{text_of(holder)},"decisions":[{expected}]'
         assert json.loads(expected)["deliver"] is planned.deliver
 
 
 def test_what_is_remembered_of_one_recipient_is_not_said_of_another() -> None:
-    renderer = PlanRenderer([ChannelRef("email")], lambda _: None, None)
+    renderer = PlanRenderer([ChannelRef("email")], lambda _: None, None, Templates())
     decisions = (PlanDecision(False, Reason.CHANNEL_TYPE_OPT_OUT, ORIGIN_OWN_DEFAULT, "/channel_types/email", None),)
     for recipient, reference in (("user:a", FIRST), ("user:b", SECOND)):
-        text = renderer.text(decisions, f'"{recipient}"'.encode(), stored("/channel_types/email", reference), EMPTY)
+        template = renderer.template(decisions)
+        text = template.of_sets(f'"{recipient}"'.encode(), stored("/channel_types/email", reference), EMPTY)
+        assert text == template.of_one_event(f'"{recipient}"'.encode(), reference)
         answer = json.loads(text + b"}")
         (decision,) = answer["decisions"]
         assert answer["recipient"] == decision["decided_by"]["holder"] == recipient
@@ -94,9 +97,9 @@ def test_each_decision_names_the_event_of_its_own_leaf(said: list[str], sources:
     )
     default = StoredItem(dict.fromkeys(paths, False), sources, [FIRST, SECOND])
     in_tenant = StoredItem(dict.fromkeys(paths, False), [], [SECOND])
-    renderer = PlanRenderer(channels, lambda _: FIRST, "acme")
+    renderer = PlanRenderer(channels, lambda _: FIRST, "acme", Templates())
     for _ in range(2):
-        shown = json.loads(renderer.text(decisions, b'"user:a"', default, in_tenant) + b"}")["decisions"]
+        shown = json.loads(renderer.template(decisions).of_sets(b'"user:a"', default, in_tenant) + b"}")["decisions"]
         for number, (kind, decision) in enumerate(zip(said, shown, strict=True)):
             expected = {"default": (FIRST, SECOND)[sources[number]][0], "in_tenant": SECOND[0], "shared": FIRST[0]}
             decided = decision["decided_by"]
