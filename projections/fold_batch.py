@@ -186,10 +186,13 @@ class _BatchFold:
                 known = self.choices.get(key)
                 self.choices[key] = (was if known is None else known[0]), now
 
-    def _holder(self, event: Event) -> HolderRow:
+    def _holder(self, event: Event) -> HolderRow | None:
+        """The event's holder; None where a stream that nobody's secret made is given out as one."""
         holder = self.state.holders.get(event.stream)
         if holder is None:
             place = free_place(event.stream, self.state.places)
+            if place is None:
+                return None
             holder = HolderRow(place, event.stream, 0, self.state.next_holder_id, str(event.holder), event.holder.kind.value)
             self.state.next_holder_id += 1
             self.state.put_holder(holder)

@@ -19,10 +19,6 @@ ID_OF_STREAM: Final = f"(SELECT id FROM holders WHERE {OF_STREAM})"  # noqa: S60
 """The holder's id, by `of_stream`."""
 
 
-class BlockFull(Exception):
-    """Nine streams with the same first 61 bits: not by chance."""
-
-
 def of_stream(stream: bytes) -> tuple[int, int, bytes]:
     """What `OF_STREAM` takes."""
     first = first_place(stream)
@@ -39,10 +35,10 @@ def first_places(streams: Iterable[bytes]) -> Sequence[int]:
     return [number & -BLOCK for (number,) in iter_unpack(">q8x", b"".join(streams))]
 
 
-def free_place(stream: bytes, taken: AbstractSet[int]) -> int:
-    """The place of a new holder, beside those that are taken in its stream's block. Raises BlockFull."""
+def free_place(stream: bytes, taken: AbstractSet[int]) -> int | None:
+    """The place of a new holder, beside those that are taken in its stream's block.
+
+    None where all are: nine streams do not begin with the same 61 bits by chance, somebody has forged them.
+    """
     first = first_place(stream)
-    for place in range(first, first + BLOCK):
-        if place not in taken:
-            return place
-    raise BlockFull(f"all places of stream {stream.hex()} are taken")
+    return next((place for place in range(first, first + BLOCK) if place not in taken), None)

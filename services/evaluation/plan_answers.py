@@ -47,8 +47,9 @@ class PlanAnswers:
         self._plan = plan
         self._renderer = renderer
         self._templates = templates
+        self._has_tried = False
         self._decode: Callable[[bytes], _SeenItem] | None = None
-        self._answers_before = 0
+        self._answers_before_decoder = 0
 
     def of_usual_set(self, recipient: bytes, own_default: bytes | None) -> bytes | None:
         """The answer for a recipient with a default set at most, and no choice of a concrete channel in it.
@@ -75,8 +76,9 @@ class PlanAnswers:
         return template.of_one_event(recipient, seen.events[0])
 
     def _count(self) -> None:
-        self._answers_before += 1
-        if self._answers_before == ANSWERS_BEFORE_DECODER:
+        self._answers_before_decoder += 1
+        if self._answers_before_decoder >= ANSWERS_BEFORE_DECODER and not self._has_tried:
+            self._has_tried = True
             self._decode = _decoder(self._plan.paths)
 
     def of_sets(self, recipient: bytes, own_default: bytes | None, own_in_tenant: bytes | None) -> bytes | None:

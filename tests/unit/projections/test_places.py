@@ -10,14 +10,11 @@ from hypothesis import strategies as st
 from domain.event import HolderForgotten
 from domain.holder import tenant_set
 from projections.digest import views_digest
-from projections.folding import Unfoldable, apply_records
 from projections.history import HistoryQuery, page
 from projections.holders import forgotten_since, life_of
-from projections.places import BLOCK, BlockFull, first_place, first_places, free_place, of_stream
-from projections.skips import NOTHING_SKIPPED
+from projections.places import BLOCK, first_place, first_places, free_place, of_stream
 from projections.state import PastState, PresentState
 from projections.tables import DEFAULT_ITEM
-from projections.views_file import open_writer
 from tests.unit.projections.crowd import alike, crowded, holder_of, set_of
 from tests.unit.projections.records import folded, merge_of
 
@@ -41,10 +38,9 @@ def test_the_first_free_place_is_taken(stream: bytes, taken: int) -> None:
     assert free_place(stream, set(range(first, first + taken))) == first + taken
 
 
-def test_a_full_block_is_refused() -> None:
+def test_a_full_block_has_no_place() -> None:
     first = first_place(alike(0))
-    with pytest.raises(BlockFull):
-        free_place(alike(9), set(range(first, first + BLOCK)))
+    assert free_place(alike(9), set(range(first, first + BLOCK))) is None
 
 
 @pytest.mark.parametrize("cuts", [(), range(1, 10), (2, 5)], ids=["one batch", "each by itself", "a few"])
@@ -79,11 +75,13 @@ def test_the_order_of_batches_says_nothing_of_who_stands_where(tmp_path: Path) -
     one_by_one.close()
 
 
-def test_one_holder_too_many_in_a_block_stops_the_fold_where_it_stands(tmp_path: Path) -> None:
+@pytest.mark.parametrize("cuts", [(), range(1, 12)], ids=["one batch", "each by itself"])
+def test_one_stream_too_many_in_a_block_is_parked_and_nothing_stops(tmp_path: Path, cuts: Sequence[int]) -> None:
+    """Who can write to the topic must not be able to halt every node with nine made-up streams."""
     records = crowded(BLOCK + 1)
-    connection = open_writer(tmp_path / "views.sqlite")
-    checkpoint, halted = apply_records(connection, None, records.all, NOTHING_SKIPPED)
-    assert isinstance(halted, Unfoldable)
-    assert checkpoint is not None
-    assert halted.offset == checkpoint.next_offset == BLOCK + 1
+    records.add(holder_of(0), merge_of({"enabled": True}), stream=alike(0), key=alike(0))
+    connection = folded(tmp_path / "views.sqlite", records.all, cuts)
+    outcomes = [outcome for (outcome,) in connection.execute("SELECT outcome FROM history ORDER BY offset")]
+    assert outcomes == ["applied"] * (BLOCK + 1) + ["parked", "applied"]
+    assert PresentState(connection).item(alike(BLOCK), DEFAULT_ITEM) is None
     connection.close()
