@@ -80,7 +80,7 @@ class Plan:
     def paths(self) -> tuple[str, ...]:
         """The leaves of an own default set that can matter while there is no own set inside a tenant.
 
-        And all concrete channels: in some rules any choice counts, of whatever channel.
+        Choices of concrete channels that the question does not name can matter, too, and are not among these.
         """
         return tuple(sorted(self._of_default.named))
 

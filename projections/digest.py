@@ -7,6 +7,7 @@ from dataclasses import astuple, dataclass
 import msgspec
 
 from projections.stored_item import decode_item, logical_value
+from projections.tables import DEFAULT_ITEM
 from projections.views_store import read_checkpoint
 
 _MODULUS = 2**256
@@ -29,7 +30,9 @@ def views_digest(connection: sqlite3.Connection) -> ViewsDigest:
     checkpoint = read_checkpoint(connection)
     total = 0 if checkpoint is None else _hash("checkpoint", *(_text(value) for value in astuple(checkpoint)))
     for name, item, version, offset, body in connection.execute(
-        "SELECT h.name, i.item, i.version, i.offset, i.body FROM every_item AS i JOIN holders AS h ON h.id = i.holder_id"
+        f"SELECT name, '{DEFAULT_ITEM}', set_version, set_offset, set_body FROM holders WHERE set_body IS NOT NULL "  # noqa: S608
+        "UNION ALL "
+        "SELECT h.name, i.item, i.version, i.offset, i.body FROM items AS i JOIN holders AS h ON h.id = i.holder_id"
     ):
         total += _hash("item", name, item, version, offset, _logical(body))
     for row in connection.execute(

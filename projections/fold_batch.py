@@ -43,6 +43,9 @@ from schemas.record import LogRecord
 
 _encode = msgspec.json.Encoder().encode
 
+_NOT_TOGETHER = Parked("invalid", "the record's key, stream and holder do not belong together")
+_MADE_UP = Parked("invalid", "the record's stream begins like too many others: it was made up, not derived from a secret")
+
 
 class LogDisagrees(Exception):
     """The log is not the one that the views were made from. The text says which and what to do."""
@@ -98,9 +101,9 @@ class _BatchFold:
 
     def _event(self, record: LogRecord, event: Event) -> None:
         # Only streams that some record has for its key are loaded: any other must not be touched.
-        holder = self._holder(event) if record.key == event.stream else None
-        if holder is None or holder.name != str(event.holder):
-            self._park(record, Parked("invalid", "the record's key, stream and holder do not belong together"))
+        holder = self._holder(event) if record.key == event.stream else _NOT_TOGETHER
+        if isinstance(holder, Parked):
+            self._park(record, holder)
             return
         holder.sequence += 1
         item = event.item
@@ -186,18 +189,18 @@ class _BatchFold:
                 known = self.choices.get(key)
                 self.choices[key] = (was if known is None else known[0]), now
 
-    def _holder(self, event: Event) -> HolderRow | None:
-        """The event's holder; None where a stream that nobody's secret made is given out as one."""
+    def _holder(self, event: Event) -> HolderRow | Parked:
+        """The event's holder, or why it can't be one."""
         holder = self.state.holders.get(event.stream)
         if holder is None:
             place = free_place(event.stream, self.state.places)
             if place is None:
-                return None
+                return _MADE_UP
             holder = HolderRow(place, event.stream, 0, self.state.next_holder_id, str(event.holder), event.holder.kind.value)
             self.state.next_holder_id += 1
             self.state.put_holder(holder)
         self.touched_holders[holder.id] = holder
-        return holder
+        return holder if holder.name == str(event.holder) else _NOT_TOGETHER
 
     def _snapshot(self, holder: HolderRow, offset: int) -> None:
         for item in sorted(self.state.items_of.get(holder.id, ())):

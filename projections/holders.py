@@ -12,11 +12,11 @@ from projections.places import BLOCK, OF_STREAM, first_places, of_stream
 from projections.tables import DEFAULT_ITEM
 
 PAGE_LIMIT = 1_000
-STREAMS_A_STATEMENT = 1_000
+STREAMS_A_STATEMENT = 400
 
 
 def page_of_holders(connection: sqlite3.Connection, above: int, limit: int) -> list[tuple[int, str]]:
-    """Holders in the order in which the ledger first heard of them: (row id, name).
+    """Holders in the order in which the ledger first heard of them: (id, name).
 
     One that was forgotten is left out, until something is said of it again.
     """
@@ -31,7 +31,7 @@ def page_of_holders(connection: sqlite3.Connection, above: int, limit: int) -> l
 def page_of_choosers(
     connection: sqlite3.Connection, item: str, path: str, value: bool, *, above: int, limit: int
 ) -> list[tuple[int, str, int]]:
-    """Holders whose item says `value` at `path` now: (row id, name, the item's version)."""
+    """Holders whose item says `value` at `path` now: (id, name, the item's version)."""
     version, body, joined, parameters = "h.set_version", "h.set_body", "", list[str]()
     if item != DEFAULT_ITEM:
         version, body, parameters = "i.version", "i.body", [item]
@@ -91,7 +91,7 @@ _ALIVE = (
 def page_of_kind(
     connection: sqlite3.Connection, kind: HolderKind, beyond: int | None, limit: int, *, newest_first: bool = False
 ) -> list[tuple[int, str]]:
-    """Living holders of one kind in the order in which the ledger heard of them, beyond a row id: (row id, name)."""
+    """Living holders of one kind in the order in which the ledger heard of them, beyond an id: (id, name)."""
     comparison, order = ("<", "DESC") if newest_first else (">", "ASC")
     return connection.execute(
         "SELECT h.id, h.name FROM holders AS h "  # noqa: S608 - constants

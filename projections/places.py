@@ -1,8 +1,8 @@
 """Where a holder's row stands in its table: its stream tells the place, so that no index is needed to find it.
 
 A stream's first 61 bits tell a block of eight places; the first that is free when the ledger first hears of the holder
-is its own. Streams are keyed hashes: nobody can make them meet, and among a billion holders one pair does by chance.
-Rows are never deleted, so a block is always filled from its first place on.
+is its own. Streams are keyed hashes: nobody without the secret can make them meet, and by chance one pair among two
+billion does. Rows are never deleted, so a block is always filled from its first place on.
 """
 
 from collections.abc import Iterable, Sequence

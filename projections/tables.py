@@ -38,7 +38,7 @@ CREATE TABLE holders (
     forgotten_offset INTEGER NOT NULL,     -- -1: never forgotten
     set_version INTEGER,                   -- of the default set, as in `items`; null: it never had one
     set_offset INTEGER,
-    set_body BLOB                          -- last, and after nothing long: it may go on in further pages
+    set_body BLOB                          -- last: where it is long it goes on in further pages, which few reads need
 );
 CREATE UNIQUE INDEX holders_by_id ON holders (id);
 CREATE INDEX holders_of_kind ON holders (kind, id);
@@ -95,18 +95,21 @@ CREATE TABLE tenant_records (
 ) WITHOUT ROWID;
 """  # noqa: S608 - a constant
 
+# A row is one holder's for ever: another stream at its place would be another person's choices, and is refused.
 PUT_HOLDER = """
 INSERT INTO holders (place, stream, own_items, id, name, kind, sequence, snapshot_offset, forgotten_offset)
 VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
-ON CONFLICT (place) DO UPDATE SET own_items = excluded.own_items, sequence = excluded.sequence,
-    snapshot_offset = excluded.snapshot_offset, forgotten_offset = excluded.forgotten_offset
+ON CONFLICT (place) DO UPDATE SET stream = CASE WHEN stream = excluded.stream THEN stream END,
+    own_items = excluded.own_items, sequence = excluded.sequence, snapshot_offset = excluded.snapshot_offset,
+    forgotten_offset = excluded.forgotten_offset
 """
 PUT_HOLDER_AND_SET = """
 INSERT INTO holders (place, stream, own_items, id, name, kind, sequence, snapshot_offset, forgotten_offset,
     set_version, set_offset, set_body)
 VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
-ON CONFLICT (place) DO UPDATE SET own_items = excluded.own_items, sequence = excluded.sequence,
-    snapshot_offset = excluded.snapshot_offset, forgotten_offset = excluded.forgotten_offset,
+ON CONFLICT (place) DO UPDATE SET stream = CASE WHEN stream = excluded.stream THEN stream END,
+    own_items = excluded.own_items, sequence = excluded.sequence, snapshot_offset = excluded.snapshot_offset,
+    forgotten_offset = excluded.forgotten_offset,
     set_version = excluded.set_version, set_offset = excluded.set_offset, set_body = excluded.set_body
 """
 PUT_ITEM = """

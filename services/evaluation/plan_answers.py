@@ -13,6 +13,10 @@ ANSWERS_BEFORE_DECODER = 100
 """A decoder of its own costs a plan as much as it saves in so many answers; many plans never give as many."""
 
 
+DECODED_PATHS_MAX = 64
+"""Of more paths than that a whole set is decoded sooner: each of its leaves is held against each path."""
+
+
 class _SeenItem(Protocol):
     """A `StoredItem`, but of its leaves only those that matter to a plan; what the plan never asks for is skipped."""
 
@@ -22,7 +26,9 @@ class _SeenItem(Protocol):
 
 
 def _decoder(paths: Sequence[str]) -> Callable[[bytes], Any] | None:
-    """What decodes a stored item so; None for paths that can't be told apart without unescaping them."""
+    """What decodes a stored item so; None for too many paths, and for such as JSON can't have without escapes."""
+    if len(paths) > DECODED_PATHS_MAX:
+        return None
     members = [
         (f"leaf_{number}", Any | msgspec.UnsetType, msgspec.field(default=msgspec.UNSET, name=path))
         for number, path in enumerate(paths)
@@ -57,8 +63,9 @@ class PlanAnswers:
         The recipient is named as JSON text. None where only `evaluate` can tell.
         """
         decode = self._decode
-        if own_default is None or decode is None:
+        if decode is None:
             self._count()
+        if own_default is None or decode is None:
             return self.of_sets(recipient, own_default, None)
         seen = decode(own_default)
         try:

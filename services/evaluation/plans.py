@@ -13,7 +13,7 @@ from domain.plan import Plan, QuestionShape, compile_plan
 from domain.question import ChannelRef
 from projections.state import State
 from services.evaluation.plan_answers import PlanAnswers
-from services.evaluation.templates import PlanRenderer, Templates
+from services.evaluation.templates import Memory, PlanRenderer
 from services.facts import Circle, SharedFacts, facts_of, shared_facts
 from services.queries import Moment
 from services.secrets import Secrets
@@ -66,7 +66,7 @@ class Plans:
         self._secrets = secrets
         self._lock = Lock()
         self._plans: OrderedDict[PlanKey, Compiled] = OrderedDict()
-        self._templates = Templates()
+        self._memory = Memory()
 
     def standing(self, key: PlanKey, moment: Moment) -> Compiled:
         """A plan that fits this moment: one that was made before, if nothing that it was made from has changed."""
@@ -103,8 +103,8 @@ class Plans:
     ) -> PlanAnswers | None:
         if plan is None:
             return None
-        renderer = PlanRenderer(channels, reader.reference, key.circle.tenant_id, self._templates)
-        return PlanAnswers(plan, renderer, self._templates)
+        templates = self._memory.templates()
+        return PlanAnswers(plan, PlanRenderer(channels, reader.reference, key.circle.tenant_id, templates), templates)
 
 
 def _offsets(state: State, streams: tuple[bytes, ...]) -> dict[SharedItem, int]:

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from itertools import chain
 from typing import NamedTuple
+from weakref import WeakValueDictionary
 
 import msgspec
 
@@ -12,8 +13,11 @@ from domain.trace import Source
 from projections.stored_item import EventReference, StoredItem, source_of
 from services.evaluation.rendering import Lookup, decided_text, event_members, opening_text, text_of
 
-REMEMBERED_MAX = 32_768
-"""Of all plans of a ledger together: some 30 MB when full. Four channels have up to 6,561 patterns and 1,300 texts."""
+REMEMBERED_BYTES_MAX = 64 * 1024 * 1024
+"""Of all plans of a ledger together. Four channels have up to 6,561 patterns and 1,300 texts, in some 6 MB."""
+
+ENTRY_BYTES = 1_000
+"""Counted for what is remembered beside its text: the leaves, the decisions, and their places in dictionaries."""
 
 # JSON text has no raw control character: neither a name nor an event can be taken for a hole.
 _RECIPIENT = b"\0"
@@ -56,16 +60,42 @@ class Template(NamedTuple):
 
 
 class Templates(dict[msgspec.Struct | int, Template]):
-    """The templates of a ledger's plans, by leaves that matter to a plan, or by the identity of a tuple of decisions.
+    """The templates of one plan, by the leaves that matter to it, or by the identity of a tuple of decisions."""
 
-    Leaves of two plans are never equal: each plan has a type of its own for them.
-    """
+    def __init__(self, memory: "Memory") -> None:
+        super().__init__()
+        self._memory = memory
 
     def learn(self, key: msgspec.Struct | int, template: Template) -> None:
-        """Remember one. When there are too many all are forgotten: what is used comes back at once."""
-        if len(self) >= REMEMBERED_MAX:
-            self.clear()
+        """Remember one."""
+        self._memory.take(ENTRY_BYTES + (len(template.text) if isinstance(key, int) else 0))
         self[key] = template
+
+
+class Memory:
+    """What the plans of a ledger remember together. When it is full all is forgotten: what is used comes back at once.
+
+    What a plan remembers goes with it. For use from several threads.
+    """
+
+    def __init__(self, bytes_max: int = REMEMBERED_BYTES_MAX) -> None:
+        self._bytes_max = bytes_max
+        self._bytes = 0
+        self._plans: WeakValueDictionary[int, Templates] = WeakValueDictionary()
+
+    def templates(self) -> Templates:
+        """For a new plan."""
+        templates = Templates(self)
+        self._plans[id(templates)] = templates
+        return templates
+
+    def take(self, count: int) -> None:
+        """Make room for so many bytes."""
+        self._bytes += count
+        if self._bytes > self._bytes_max:
+            self._bytes = count
+            for templates in list(self._plans.values()):
+                templates.clear()
 
 
 class _Piece(NamedTuple):

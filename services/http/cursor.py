@@ -17,7 +17,7 @@ CursorParameter = Annotated[str | None, Query(description="`next_cursor` of the 
 
 
 class Cursor(NamedTuple):
-    """Go on from `number` (an offset, a row id), in views that have come at least to `position`."""
+    """Go on from `number` (an offset, a holder's id), in views that have come at least to `position`."""
 
     position: str
     number: int

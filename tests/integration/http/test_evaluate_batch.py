@@ -197,6 +197,28 @@ def test_the_plan_answers_as_the_full_evaluator_does(
     publish(api, replaced("environment", {}))
 
 
+def test_a_choice_of_a_channel_that_is_not_asked_for_is_not_overlooked(api: Api) -> None:
+    """It speaks for its rule. Beside those who made none, and of whom the plan has answered many, it is easily missed."""
+    flow, without, chooses = fresh("flow"), f"user:{fresh()}", f"user:{fresh()}"
+    publish(
+        api,
+        replaced("environment", {"workflows": {flow: True}}),
+        replaced(without, {"categories": {"another": False}}),
+        replaced(chooses, {"workflows": {flow: {"channels": {"c9": True}}}}),
+    )
+    question = {"workflow": flow, "channels": ["email"]}
+    both = [*[without] * RECIPIENTS_MAX, chooses][-RECIPIENTS_MAX:]
+    *many, last = api.ok("POST", "/evaluate/batch", json={**question, "recipients": both})["results"]
+    for _ in range(3):  # The first time the wording is learnt.
+        api.ok("POST", "/evaluate", json={**question, "recipient": without})
+    for user, result in ((without, many[-1]), (chooses, last)):
+        (explained,) = stripped(api.ok("POST", "/evaluate", json={**question, "recipient": user, "explain": True}))
+        (single,) = api.ok("POST", "/evaluate", json={**question, "recipient": user})["decisions"]
+        assert result["decisions"] == [single] == [explained]
+    assert (many[-1]["decisions"][0]["reason"], last["decisions"][0]["reason"]) == ("preference_allow", "default_allow")
+    publish(api, replaced("environment", {}))
+
+
 @pytest.mark.parametrize("explain", [False, True])
 def test_a_batch_of_too_many_decisions_is_refused_with_what_to_do(api: Api, explain: bool) -> None:
     body: Json = {"workflow": "w", "channels": ["email"] * 21, "recipients": ["user:a"] * RECIPIENTS_MAX, "explain": explain}

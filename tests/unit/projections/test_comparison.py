@@ -46,7 +46,7 @@ def anew(tmp_path: Path, records: Records) -> Iterator[sqlite3.Connection]:
 def test_views_of_one_log_do_not_differ_however_they_came_to_be(live: sqlite3.Connection, anew: sqlite3.Connection) -> None:
     assert first_difference(live, anew) is None
     live.execute("UPDATE items SET id = id + 1000")
-    assert first_difference(live, anew) is None, "row ids are nobody's business"
+    assert first_difference(live, anew) is None, "the ids of items are nobody's business"
 
 
 def test_a_difference_in_any_column_of_any_table_is_named(live: sqlite3.Connection, anew: sqlite3.Connection) -> None:

@@ -112,3 +112,13 @@ def test_a_digest_says_where_it_stands(connection: sqlite3.Connection) -> None:
     said = views_digest(connection)
     assert said.next_offset == 68
     assert said.position == connection.execute("SELECT position FROM history WHERE offset = 67").fetchone()[0]
+
+
+def test_a_digest_of_a_large_file_makes_no_copy_of_it(connection: sqlite3.Connection) -> None:
+    asked: list[str] = []
+    connection.set_trace_callback(asked.append)
+    views_digest(connection)
+    connection.set_trace_callback(None)
+    steps = [step[-1] for statement in asked for step in connection.execute(f"EXPLAIN QUERY PLAN {statement}")]
+    assert len(steps) > len(TABLES)
+    assert not [step for step in steps if "MATERIALIZE" in step or "TEMP B-TREE" in step]

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from domain.event import HolderForgotten, PreferenceSetDeleted
-from domain.holder import DEFAULT_SET, user
+from domain.holder import DEFAULT_SET, SetId, tenant_set, user
 from domain.pointer import escape
 from projections.choices import rule_number
 from projections.holders import counts, forgotten_since, page_of_choosers, page_of_holders
@@ -113,6 +113,20 @@ def test_holders_come_in_the_order_in_which_they_were_first_heard_of(tmp_path: P
     assert page_of_holders(connection, 2, 1) == [(3, "user:a")]
     assert counts(connection) == {"holders": 4, "records": 6}
     connection.close()
+
+
+@pytest.mark.parametrize("set_id", [DEFAULT_SET, tenant_set("acme")], ids=str)
+def test_who_speaks_again_after_being_forgotten_is_shown_again(tmp_path: Path, set_id: SetId) -> None:
+    records = Records()
+    records.add(user("ann"), merge_of({"enabled": True}, set_id))
+    records.add(user("ann"), HolderForgotten("none"))
+    gone = folded(tmp_path / "gone.sqlite", records.all)
+    records.add(user("ann"), merge_of({"enabled": True}, set_id))
+    back = folded(tmp_path / "back.sqlite", records.all)
+    assert [name for _, name in page_of_holders(gone, 1, 10)] == []
+    assert [name for _, name in page_of_holders(back, 1, 10)] == ["user:ann"]
+    gone.close()
+    back.close()
 
 
 def test_who_was_forgotten_after_a_record(tmp_path: Path) -> None:

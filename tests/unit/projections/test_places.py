@@ -1,5 +1,6 @@
 """Where holders stand: each is found by its stream alone, and never taken for another whose stream begins alike."""
 
+import sqlite3
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -9,12 +10,13 @@ from hypothesis import strategies as st
 
 from domain.event import HolderForgotten
 from domain.holder import tenant_set
+from projections.batch_state import HolderRow
 from projections.digest import views_digest
 from projections.history import HistoryQuery, page
 from projections.holders import forgotten_since, life_of
 from projections.places import BLOCK, first_place, first_places, free_place, of_stream
 from projections.state import PastState, PresentState
-from projections.tables import DEFAULT_ITEM
+from projections.tables import DEFAULT_ITEM, PUT_HOLDER, PUT_HOLDER_AND_SET
 from tests.unit.projections.crowd import alike, crowded, holder_of, set_of
 from tests.unit.projections.records import folded, merge_of
 
@@ -84,4 +86,13 @@ def test_one_stream_too_many_in_a_block_is_parked_and_nothing_stops(tmp_path: Pa
     outcomes = [outcome for (outcome,) in connection.execute("SELECT outcome FROM history ORDER BY offset")]
     assert outcomes == ["applied"] * (BLOCK + 1) + ["parked", "applied"]
     assert PresentState(connection).item(alike(BLOCK), DEFAULT_ITEM) is None
+    connection.close()
+
+
+def test_a_row_is_never_written_over_by_another_stream(tmp_path: Path) -> None:
+    connection = folded(tmp_path / "views.sqlite", crowded(1).all)
+    row = HolderRow(first_place(alike(0)), alike(1), 0, 99, "user:other", "user").values()
+    for statement, more in ((PUT_HOLDER, ()), (PUT_HOLDER_AND_SET, (1, 1, b"{}"))):
+        with pytest.raises(sqlite3.IntegrityError):
+            connection.execute(statement, (*row, *more))
     connection.close()

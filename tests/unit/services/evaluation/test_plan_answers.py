@@ -1,9 +1,11 @@
 """Answers from stored sets: the short way, over the leaves that matter, says what the plan says of the whole set."""
 
+import gc
 import json
 from collections.abc import Mapping
 from itertools import product
 from typing import Any
+from weakref import ref
 
 import msgspec
 import pytest
@@ -17,9 +19,8 @@ from domain.plan_rule import ORIGIN_OWN_DEFAULT
 from domain.preference_set import parse_preference_set
 from domain.question import ChannelRef
 from projections.stored_item import EMPTY, EventReference, StoredItem, encode_item
-from services.evaluation import templates as templates_module
-from services.evaluation.plan_answers import ANSWERS_BEFORE_DECODER, PlanAnswers
-from services.evaluation.templates import PlanRenderer, Templates
+from services.evaluation.plan_answers import ANSWERS_BEFORE_DECODER, DECODED_PATHS_MAX, PlanAnswers
+from services.evaluation.templates import ENTRY_BYTES, Memory, PlanRenderer, Templates
 
 FIRST: EventReference = ("01890a5d-ac96-774b-bcce-b302099a8057", "A" * 31, "2026-03-03T14:02:00.000Z")
 SECOND: EventReference = ("01890a5d-ac96-774b-bcce-b302099a8058", "B" * 31, "2026-03-03T14:03:00.000Z")
@@ -33,12 +34,21 @@ def plan_of(workflow: str = "w") -> Plan:
     return plan
 
 
-def answers_of(plan: Plan, templates: Templates | None = None) -> PlanAnswers:
-    """With a decoder of their own already."""
-    templates = Templates() if templates is None else templates
-    answers = PlanAnswers(plan, PlanRenderer(CHANNELS, lambda _: None, None, templates), templates)
+def fresh_answers_of(plan: Plan, memory: Memory | None = None) -> tuple[PlanAnswers, Templates]:
+    templates = (memory or Memory()).templates()
+    return PlanAnswers(plan, PlanRenderer(CHANNELS, lambda _: None, None, templates), templates), templates
+
+
+def warm(answers: PlanAnswers, plan: Plan) -> None:
+    """Until it has a decoder of its own."""
     for _ in range(ANSWERS_BEFORE_DECODER):
         assert told(answers.of_usual_set(b'"user:a"', None)) == expected(plan, EMPTY)
+
+
+def answers_of(plan: Plan, memory: Memory | None = None) -> PlanAnswers:
+    """With a decoder of their own already."""
+    answers, _ = fresh_answers_of(plan, memory)
+    warm(answers, plan)
     return answers
 
 
@@ -137,20 +147,10 @@ def test_a_workflow_may_have_any_name(workflow: str) -> None:
         assert [decision["deliver"] for decision in found] == [True, False]
 
 
-def test_plans_that_share_their_memory_do_not_mix_up_their_answers() -> None:
-    templates = Templates()
-    leaves = parse_preference_set({"workflows": {"w": {"channel_types": {"email": False}}}})
-    of_w, of_other = answers_of(plan_of("w"), templates), answers_of(plan_of("other"), templates)
-    for _ in range(2):
-        for answers, email in ((of_w, False), (of_other, True)):
-            found = told(answers.of_usual_set(b'"user:a"', stored(leaves)))
-            assert found is not None
-            assert found[0]["deliver"] is email
-
-
 def test_people_who_differ_in_nothing_that_matters_share_what_is_remembered() -> None:
-    templates = Templates()
-    answers = answers_of(plan_of(), templates)
+    plan = plan_of()
+    answers, templates = fresh_answers_of(plan)
+    warm(answers, plan)
     for number in range(100):
         leaves = parse_preference_set({"channel_types": {"email": False}, "workflows": {f"w{number}": False}})
         assert answers.of_usual_set(b'"user:a"', stored(leaves)) is not None
@@ -158,24 +158,57 @@ def test_people_who_differ_in_nothing_that_matters_share_what_is_remembered() ->
 
 
 def test_the_first_answers_of_a_plan_are_the_same_as_the_later_ones() -> None:
-    plan, templates = plan_of(), Templates()
-    answers = PlanAnswers(plan, PlanRenderer(CHANNELS, lambda _: None, None, templates), templates)
+    plan = plan_of()
+    answers, templates = fresh_answers_of(plan)
     item = StoredItem(parse_preference_set({"channel_types": {"email": False}}), [], [FIRST])
     for _ in range(2 * ANSWERS_BEFORE_DECODER):
         assert told(answers.of_usual_set(b'"user:a"', encode_item(item))) == expected(plan, item)
     assert any(isinstance(key, msgspec.Struct) for key in templates), "in the end they are remembered by their leaves"
 
 
-def test_no_more_is_remembered_than_fits_and_answers_stay_right(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(templates_module, "REMEMBERED_MAX", 50)
-    templates = Templates()
-    plan = plan_of()
-    answers = answers_of(plan, templates)
-    sizes: list[int] = []
-    for choices in product((True, False), repeat=6):
-        scopes = ("", "/workflows/w", "/categories/c")
-        paths = [f"{scope}/channel_types/{channel.type}" for scope in scopes for channel in CHANNELS]
-        item = StoredItem(dict(zip(paths, choices, strict=True)), [], [FIRST])
+def test_a_plan_of_many_paths_decodes_whole_sets() -> None:
+    """There a decoder of its own would be the slower way, and take long to make."""
+    categories = tuple(f"c{number}" for number in range(20))
+    plan = compile_plan(QuestionShape("w", CHANNELS), Facts(workflow=WorkflowFacts("w", categories=categories)))
+    assert plan is not None
+    assert len(plan.paths) > DECODED_PATHS_MAX >= len(PLAN.paths)
+    answers, templates = fresh_answers_of(plan)
+    warm(answers, plan)
+    item = StoredItem(parse_preference_set({"categories": {"c7": False}}), [], [FIRST])
+    assert told(answers.of_usual_set(b'"user:a"', encode_item(item))) == expected(plan, item)
+    assert not any(isinstance(key, msgspec.Struct) for key in templates)
+
+
+SIX_PATHS = [
+    f"{scope}/channel_types/{channel.type}" for scope in ("", "/workflows/w", "/categories/c") for channel in CHANNELS
+]
+
+
+def answer_all_patterns(plan: Plan, answers: PlanAnswers) -> None:
+    for choices in product((True, False), repeat=len(SIX_PATHS)):
+        item = StoredItem(dict(zip(SIX_PATHS, choices, strict=True)), [], [FIRST])
         assert told(answers.of_usual_set(b'"user:a"', encode_item(item))) == expected(plan, item)
-        sizes.append(len(templates))
-    assert max(sizes) == 50 > sizes[-1], "all is forgotten at the limit, and learnt anew"
+
+
+def test_no_more_is_remembered_than_fits_and_answers_stay_right() -> None:
+    memory = Memory(bytes_max=50 * ENTRY_BYTES)
+    one, other = plan_of(), plan_of()
+    (of_one, remembered), (of_other, also_remembered) = fresh_answers_of(one, memory), fresh_answers_of(other, memory)
+    for plan, answers in ((one, of_one), (other, of_other)):
+        warm(answers, plan)
+        answer_all_patterns(plan, answers)
+        assert len(remembered) + len(also_remembered) <= 50, "the bound is for all plans together"
+        answer_all_patterns(plan, answers)
+    assert also_remembered, "what is used comes back"
+    assert not remembered, "what is no longer used goes"
+
+
+def test_what_a_plan_remembers_goes_with_it() -> None:
+    """A catalogue that changes often would otherwise fill the memory with what nobody asks any more."""
+    memory = Memory()
+    answers, templates = fresh_answers_of(plan_of(), memory)
+    warm(answers, plan_of())
+    kept = ref(templates)
+    del answers, templates
+    gc.collect()
+    assert kept() is None

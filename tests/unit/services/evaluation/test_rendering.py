@@ -13,7 +13,7 @@ from domain.reason import Reason
 from domain.trace import Source, TraceEntry, Verdict
 from projections.stored_item import EMPTY, EventReference, StoredItem
 from services.evaluation.rendering import decided_text, decision_text, text_of
-from services.evaluation.templates import PlanRenderer, Templates
+from services.evaluation.templates import Memory, PlanRenderer
 
 names = st.text(alphabet=st.characters(codec="utf-8"), min_size=1, max_size=12)
 FIRST: EventReference = ("01890a5d-ac96-774b-bcce-b302099a8057", "A" * 31, "2026-03-03T14:02:00.000Z")
@@ -53,7 +53,7 @@ def test_a_plan_writes_what_the_full_evaluator_writes(holder: str, path: str, ch
         (PlanDecision(True, Reason.DEFAULT_ALLOW, ORIGIN_NOBODY, None, None), None),
     ]  # fmt: skip
     for planned, source in cases:
-        renderer = PlanRenderer([channel], lambda found: lookups[found.set_name], tenant, Templates())
+        renderer = PlanRenderer([channel], lambda found: lookups[found.set_name], tenant, Memory().templates())
         decisions = (planned,)
         expected = decision_text(full(channel, source), lambda found: lookups[found.set_name], None)
         for _ in range(2):  # The second time it is remembered.
@@ -63,7 +63,7 @@ def test_a_plan_writes_what_the_full_evaluator_writes(holder: str, path: str, ch
 
 
 def test_what_is_remembered_of_one_recipient_is_not_said_of_another() -> None:
-    renderer = PlanRenderer([ChannelRef("email")], lambda _: None, None, Templates())
+    renderer = PlanRenderer([ChannelRef("email")], lambda _: None, None, Memory().templates())
     decisions = (PlanDecision(False, Reason.CHANNEL_TYPE_OPT_OUT, ORIGIN_OWN_DEFAULT, "/channel_types/email", None),)
     for recipient, reference in (("user:a", FIRST), ("user:b", SECOND)):
         template = renderer.template(decisions)
@@ -97,7 +97,7 @@ def test_each_decision_names_the_event_of_its_own_leaf(said: list[str], sources:
     )
     default = StoredItem(dict.fromkeys(paths, False), sources, [FIRST, SECOND])
     in_tenant = StoredItem(dict.fromkeys(paths, False), [], [SECOND])
-    renderer = PlanRenderer(channels, lambda _: FIRST, "acme", Templates())
+    renderer = PlanRenderer(channels, lambda _: FIRST, "acme", Memory().templates())
     for _ in range(2):
         shown = json.loads(renderer.template(decisions).of_sets(b'"user:a"', default, in_tenant) + b"}")["decisions"]
         for number, (kind, decision) in enumerate(zip(said, shown, strict=True)):
