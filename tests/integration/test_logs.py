@@ -78,7 +78,7 @@ def test_a_life_in_the_log_of_a_node(tmp_path: Path) -> None:
     told = {line["request_id"]: line for line in lines if "request_id" in line}
     for request_id in ("evaluate-1", "read-1"):
         (failure, *_) = told[request_id]["exception"]
-        assert (failure["type"], failure["message"]) == ("sqlite3.OperationalError", "no such table: items")
+        assert (failure["type"], failure["message"]) == ("sqlite3.OperationalError", "no such table: holders")
     assert told["read-1"]["environment"] == "development"
     assert {"uvicorn.error", "services.cli.serve"} <= {line["logger"] for line in lines}
 
@@ -86,7 +86,7 @@ def test_a_life_in_the_log_of_a_node(tmp_path: Path) -> None:
 def break_views(folder: Path) -> None:
     number = (folder / "views").read_text().strip()
     with closing(sqlite3.connect(folder / f"views-{number}.sqlite", isolation_level=None)) as connection:
-        connection.execute("DROP TABLE items")
+        connection.execute("DROP TABLE holders")
 
 
 def test_a_life_in_the_log_of_a_node_on_kafka(tmp_path: Path, kafka_servers: str) -> None:
