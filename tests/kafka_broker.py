@@ -156,7 +156,8 @@ class JarBroker:
         shutil.rmtree(self._folder, ignore_errors=True)
 
     def _format(self, output: IO[bytes]) -> None:
-        cluster_id = urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
+        # The tool would take an id that begins with a hyphen for an option: one in 64 does, if nothing is done about it.
+        cluster_id = urlsafe_b64encode(b"\0" + uuid.uuid4().bytes[1:]).decode().rstrip("=")
         tool = ["kafka.tools.StorageTool", "format", "-t", cluster_id, "-c", str(self._properties)]
         subprocess.run(
             ["java", *JVM_OPTIONS, "-Xmx128m", "-cp", self._classpath, *tool],
