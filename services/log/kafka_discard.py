@@ -3,7 +3,7 @@
 
 Their own `stop()` is not enough: a producer's waits for batches that can't be delivered (aiokafka #1101), a consumer's
 may end in the CancelledError of one of its own tasks before it closes its sockets, and a socket's `close()` goes on
-sending what is buffered. This module alone touches aiokafka's private parts; it is written for 0.14.
+sending what is buffered. This module and `kafka_cluster` alone touch aiokafka's private parts, as of 0.14.
 """
 
 import asyncio

@@ -14,6 +14,7 @@ from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from aiokafka.errors import KafkaError, for_code
 
+from services.log.kafka_cluster import wait_for_controller
 from services.log.kafka_discard import discard_admin
 from services.log.kafka_outcome import unreachable
 from services.log.port import LogUnavailable, LogUnfit
@@ -162,6 +163,7 @@ async def create_topic(
     topic's settings of that factor. Raises LogUnavailable, or LogUnfit when Kafka refuses.
     """
     async with _admin_client(settings) as admin:
+        await wait_for_controller(admin)
         if replicas is None:
             replicas = min(REPLICAS_ADVISED, len((await admin.describe_cluster())["brokers"]))
         new = NewTopic(topic, partitions, replicas, topic_configs=topic_settings(replicas))

@@ -3,10 +3,12 @@
 
 import asyncio
 import uuid
+from typing import Any
 
 import pytest
 from aiokafka import AIOKafkaProducer, TopicPartition
 from aiokafka.admin.records_to_delete import RecordsToDelete
+from aiokafka.cluster import ClusterMetadata
 
 from schemas.record import LogRecord, NewRecord
 from services.log.kafka_log import KafkaEventLog
@@ -38,6 +40,20 @@ async def test_a_topic_is_made_once(kafka_servers: str) -> None:
     assert await log.create_topic() is False
     await log.start()
     await log.stop()
+
+
+async def test_a_cluster_that_has_just_come_up_is_waited_for(kafka_servers: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its first answers name no brokers: the first who runs `prefledger init` would be shown a Python error."""
+    update, answers = ClusterMetadata.update_metadata, iter(range(4))
+
+    def late(cluster: ClusterMetadata, metadata: Any) -> None:
+        if next(answers, None) is not None:
+            metadata.brokers = []
+        update(cluster, metadata)
+
+    monkeypatch.setattr(ClusterMetadata, "update_metadata", late)
+    assert await KafkaEventLog(kafka_servers, new_topic_name()).create_topic() is True
+    assert next(answers, None) is None
 
 
 async def test_more_replicas_than_brokers_is_said(kafka_servers: str) -> None:
