@@ -42,7 +42,7 @@ class HolderRow:
     forgotten_offset: int = -1
 
     def values(self) -> tuple[Any, ...]:
-        """The row as `PUT_HOLDER` takes it."""
+        """The row as `PUT_HOLDER` takes it, up to the default set."""
         return (
             self.place, self.stream, self.own_items, self.id, self.name, self.kind, self.sequence, self.snapshot_offset,
             self.forgotten_offset,

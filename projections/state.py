@@ -45,6 +45,7 @@ class PresentState:
         return 0 if row is None else int(row[0])
 
     def items(self, stream: bytes, prefix: str = "") -> Mapping[str, ItemRow]:
+        # Its id by itself: asked for it within the statement, SQLite would read every item of everybody.
         holder = self._connection.execute(
             f"SELECT id FROM holders WHERE {OF_STREAM}",  # noqa: S608 - a constant
             of_stream(stream),

@@ -96,21 +96,15 @@ CREATE TABLE tenant_records (
 """  # noqa: S608 - a constant
 
 # A row is one holder's for ever: another stream at its place would be another person's choices, and is refused.
+# A default set that was not touched is null here, and stays as it is.
 PUT_HOLDER = """
-INSERT INTO holders (place, stream, own_items, id, name, kind, sequence, snapshot_offset, forgotten_offset)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
-ON CONFLICT (place) DO UPDATE SET stream = CASE WHEN stream = excluded.stream THEN stream END,
-    own_items = excluded.own_items, sequence = excluded.sequence, snapshot_offset = excluded.snapshot_offset,
-    forgotten_offset = excluded.forgotten_offset
-"""
-PUT_HOLDER_AND_SET = """
 INSERT INTO holders (place, stream, own_items, id, name, kind, sequence, snapshot_offset, forgotten_offset,
     set_version, set_offset, set_body)
 VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 ON CONFLICT (place) DO UPDATE SET stream = CASE WHEN stream = excluded.stream THEN stream END,
     own_items = excluded.own_items, sequence = excluded.sequence, snapshot_offset = excluded.snapshot_offset,
-    forgotten_offset = excluded.forgotten_offset,
-    set_version = excluded.set_version, set_offset = excluded.set_offset, set_body = excluded.set_body
+    forgotten_offset = excluded.forgotten_offset, set_version = coalesce(excluded.set_version, set_version),
+    set_offset = coalesce(excluded.set_offset, set_offset), set_body = coalesce(excluded.set_body, set_body)
 """
 PUT_ITEM = """
 INSERT INTO items (holder_id, item, version, offset, body) VALUES (?, ?, ?, ?, ?)

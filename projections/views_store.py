@@ -64,7 +64,7 @@ def write_batch(connection: sqlite3.Connection, writes: Writes) -> None:
     try:
         _move_checkpoint(connection, writes)
         for statement, rows in (
-            *_of_holders(writes),
+            (tables.PUT_HOLDER, _of_holders(writes)),
             (tables.PUT_ITEM, [row for row in writes.items if row[1] != tables.DEFAULT_ITEM]),
             (tables.ADD_HISTORY, writes.history),
             (tables.ADD_SNAPSHOT, writes.snapshots),
@@ -110,18 +110,10 @@ def _move_checkpoint(connection: sqlite3.Connection, writes: Writes) -> None:
         )
 
 
-def _of_holders(writes: Writes) -> list[tuple[str, list[tuple[Any, ...]]]]:
-    """The rows of holders whose default set stays as it is, and of the others, both in the order of their places."""
+def _of_holders(writes: Writes) -> list[tuple[Any, ...]]:
+    """The rows of holders, with their default sets where these were touched, in the order of their places."""
     default_sets = {row[0]: row[2:] for row in writes.items if row[1] == tables.DEFAULT_ITEM}
-    alone: list[tuple[Any, ...]] = []
-    with_set: list[tuple[Any, ...]] = []
-    for row in sorted(writes.holders):
-        default_set = default_sets.get(row[3])
-        if default_set is None:
-            alone.append(row)
-        else:
-            with_set.append(row + default_set)
-    return [(tables.PUT_HOLDER, alone), (tables.PUT_HOLDER_AND_SET, with_set)]
+    return [row + default_sets.get(row[3], (None, None, None)) for row in sorted(writes.holders)]
 
 
 def _chunks(values: Sequence[Any]) -> Iterator[Sequence[Any]]:

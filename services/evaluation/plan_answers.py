@@ -12,7 +12,6 @@ from services.evaluation.templates import PlanRenderer, Templates
 ANSWERS_BEFORE_DECODER = 100
 """A decoder of its own costs a plan as much as it saves in so many answers; many plans never give as many."""
 
-
 DECODED_PATHS_MAX = 64
 """Of more paths than that a whole set is decoded sooner: each of its leaves is held against each path."""
 

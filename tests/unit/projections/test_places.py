@@ -16,7 +16,7 @@ from projections.history import HistoryQuery, page
 from projections.holders import forgotten_since, life_of
 from projections.places import BLOCK, first_place, first_places, free_place, of_stream
 from projections.state import PastState, PresentState
-from projections.tables import DEFAULT_ITEM, PUT_HOLDER, PUT_HOLDER_AND_SET
+from projections.tables import DEFAULT_ITEM, PUT_HOLDER
 from tests.unit.projections.crowd import alike, crowded, holder_of, set_of
 from tests.unit.projections.records import folded, merge_of
 
@@ -92,7 +92,7 @@ def test_one_stream_too_many_in_a_block_is_parked_and_nothing_stops(tmp_path: Pa
 def test_a_row_is_never_written_over_by_another_stream(tmp_path: Path) -> None:
     connection = folded(tmp_path / "views.sqlite", crowded(1).all)
     row = HolderRow(first_place(alike(0)), alike(1), 0, 99, "user:other", "user").values()
-    for statement, more in ((PUT_HOLDER, ()), (PUT_HOLDER_AND_SET, (1, 1, b"{}"))):
+    for default_set in ((None, None, None), (1, 1, b"{}")):
         with pytest.raises(sqlite3.IntegrityError):
-            connection.execute(statement, (*row, *more))
+            connection.execute(PUT_HOLDER, (*row, *default_set))
     connection.close()
