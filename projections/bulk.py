@@ -4,9 +4,8 @@ import sqlite3
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from projections.chunks import chunks, marks
 from projections.places import ID_OF_STREAM, of_stream
-
-CHUNK = 400
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,11 +28,10 @@ def requested_since(connection: sqlite3.Connection, environment_stream: bytes, a
 def results_of(connection: sqlite3.Connection, event_ids: Sequence[bytes]) -> Mapping[bytes, RowResult]:
     """What became of each of these events that was folded: its first record counts, later ones are duplicates of it."""
     results: dict[bytes, RowResult] = {}
-    for start in range(0, len(event_ids), CHUNK):
-        chunk = event_ids[start : start + CHUNK]
+    for chunk in chunks(event_ids):
         rows = connection.execute(
             "SELECT event_id, outcome, recorded_at FROM history "  # noqa: S608 - marks only
-            f"WHERE event_id IN ({','.join('?' * len(chunk))}) ORDER BY offset",
+            f"WHERE event_id IN ({marks(len(chunk))}) ORDER BY offset",
             chunk,
         )
         for event_id, outcome, recorded_at in rows:

@@ -8,11 +8,11 @@ from typing import Any
 
 from domain.holder import HolderKind
 from projections.choices import rule_number
+from projections.chunks import chunks, marks
 from projections.places import BLOCK, OF_STREAM, first_places, of_stream
 from projections.tables import DEFAULT_ITEM
 
 PAGE_LIMIT = 1_000
-STREAMS_A_STATEMENT = 400
 
 
 def page_of_holders(connection: sqlite3.Connection, above: int, limit: int) -> list[tuple[int, str]]:
@@ -70,10 +70,9 @@ def life_of(connection: sqlite3.Connection, stream: bytes) -> Life | None:
 def forgotten_since(connection: sqlite3.Connection, streams: Sequence[bytes], offset: int) -> set[bytes]:
     """Those of these streams whose holder was forgotten by a record after this one."""
     forgotten: set[bytes] = set()
-    for start in range(0, len(streams), STREAMS_A_STATEMENT):
-        asked = streams[start : start + STREAMS_A_STATEMENT]
+    for asked in chunks(streams):
         rows = connection.execute(
-            f"WITH asked (first, stream) AS (VALUES {','.join(['(?, ?)'] * len(asked))}) "  # noqa: S608 - marks only
+            f"WITH asked (first, stream) AS (VALUES {marks(len(asked), '(?,?)')}) "  # noqa: S608 - marks only
             "SELECT h.stream FROM asked CROSS JOIN holders AS h ON h.place BETWEEN asked.first AND asked.first + ? "
             "AND h.stream = asked.stream WHERE h.forgotten_offset > ?",
             (*chain.from_iterable(zip(first_places(asked), asked, strict=True)), BLOCK - 1, offset),

@@ -5,7 +5,7 @@ threads for each would cost more than the statements.
 """
 
 import sqlite3
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from domain.fold import EVENT_ID_REUSED, touches_every_item
@@ -21,11 +21,9 @@ from projections.batch_state import (
     Writes,
 )
 from projections.checkpoint import Checkpoint
+from projections.chunks import chunks, marks
 from projections.places import STREAM_BYTES, first_places, of_stream
 from projections.stored_item import decode_item
-
-CHUNK = 400
-"""Keys a statement asks for at once: below every SQLite build's limit of parameters, even at two a key."""
 
 _StoredSet = tuple[int, int, bytes]
 """A default set not yet decoded: version, offset, body."""
@@ -116,22 +114,13 @@ def _of_holders(writes: Writes) -> list[tuple[Any, ...]]:
     return [row + default_sets.get(row[3], (None, None, None)) for row in sorted(writes.holders)]
 
 
-def _chunks(values: Sequence[Any]) -> Iterator[Sequence[Any]]:
-    for start in range(0, len(values), CHUNK):
-        yield values[start : start + CHUNK]
-
-
-def _marks(count: int, one: str = "?") -> str:
-    return ",".join([one] * count)
-
-
 def _load_holders(connection: sqlite3.Connection, state: BatchState, records: Sequence[Decoded]) -> Mapping[int, _StoredSet]:
     """The batch's holders that are known, and their default sets."""
     streams = list({decoded.record.key for decoded in records if len(decoded.record.key) == STREAM_BYTES})
     default_sets: dict[int, _StoredSet] = {}
-    for chunk in _chunks(streams):
+    for chunk in chunks(streams):
         first = first_places(chunk)
-        rows = connection.execute(f"{_HOLDERS} place IN ({_marks(len(chunk))})", first).fetchall()
+        rows = connection.execute(f"{_HOLDERS} place IN ({marks(len(chunk))})", first).fetchall()
         at_place = {row[0]: row for row in rows}
         for stream, place in zip(chunk, first, strict=True):
             row = at_place.get(place)
@@ -167,20 +156,20 @@ def _load_items(
     for holder_id in {*whole, *(holder_id for holder_id, item in keys if item == tables.DEFAULT_ITEM)} & default_sets.keys():
         version, offset, body = default_sets[holder_id]
         state.put_item(holder_id, tables.DEFAULT_ITEM, ItemRow(version, offset, decode_item(body)))
-    for chunk in _chunks([key for key in keys if key[1] != tables.DEFAULT_ITEM]):
+    for chunk in chunks([key for key in keys if key[1] != tables.DEFAULT_ITEM]):
         # CROSS JOIN fixes the order: one index look-up for each wanted pair.
         statement = (
-            f"WITH wanted(holder_id, item) AS (VALUES {_marks(len(chunk), '(?,?)')}) "  # noqa: S608 - marks only
+            f"WITH wanted(holder_id, item) AS (VALUES {marks(len(chunk), '(?,?)')}) "  # noqa: S608 - marks only
             "SELECT i.holder_id, i.item, i.version, i.offset, i.body FROM wanted CROSS JOIN items AS i "
             "ON i.holder_id = wanted.holder_id AND i.item = wanted.item"
         )
         _put_items(connection, state, statement, [value for key in chunk for value in key])
-    for chunk in _chunks(whole):
+    for holder_ids in chunks(whole):
         statement = (
             "SELECT holder_id, item, version, offset, body FROM items "  # noqa: S608 - marks only
-            f"WHERE holder_id IN ({_marks(len(chunk))})"
+            f"WHERE holder_id IN ({marks(len(holder_ids))})"
         )
-        _put_items(connection, state, statement, chunk)
+        _put_items(connection, state, statement, holder_ids)
 
 
 def _put_items(connection: sqlite3.Connection, state: BatchState, statement: str, parameters: Sequence[Any]) -> None:
@@ -190,11 +179,11 @@ def _put_items(connection: sqlite3.Connection, state: BatchState, statement: str
 
 def _load_earlier(connection: sqlite3.Connection, state: BatchState, records: Sequence[Decoded]) -> None:
     event_ids = list({decoded.event.event_id for decoded in records if not isinstance(decoded.event, Parked)})
-    for chunk in _chunks(event_ids):
+    for chunk in chunks(event_ids):
         # In the order of the log, so that the latest record with an id is the one that stays.
         for holder_id, event_id, fingerprint, recorded_at, sequence in connection.execute(
             "SELECT holder_id, event_id, fingerprint, recorded_at, sequence FROM history "  # noqa: S608 - marks only
-            f"WHERE event_id IN ({_marks(len(chunk))}) AND why IS NOT ? ORDER BY offset",
+            f"WHERE event_id IN ({marks(len(chunk))}) AND why IS NOT ? ORDER BY offset",
             (*chunk, EVENT_ID_REUSED),
         ):
             state.earlier[holder_id, event_id] = EarlierEvent(fingerprint, recorded_at, sequence)

@@ -3,6 +3,7 @@
 import sqlite3
 from collections.abc import Mapping, Sequence
 
+from projections.chunks import marks
 from projections.own_items import HAS_TENANT_SETS
 from projections.places import ID_OF_STREAM, OF_STREAM, first_places, of_stream
 from projections.tenant_records import member_item
@@ -20,12 +21,12 @@ def own_rows(connection: sqlite3.Connection, streams: list[bytes]) -> list[OwnRo
     """The recipients' rows, in their order."""
     # A power of two of places, the last ones null: so a handful of statements serve batches of every length, and the
     # connection keeps them prepared.
-    marks = 1 << (len(streams) - 1).bit_length()
+    count = 1 << (len(streams) - 1).bit_length()
     places = first_places(streams)
     rows = connection.execute(
-        f"WITH asked (place) AS (VALUES {','.join(['(?)'] * marks)}) "  # noqa: S608 - marks only
+        f"WITH asked (place) AS (VALUES {marks(count, '(?)')}) "  # noqa: S608 - marks only
         f"SELECT {_COLUMNS} FROM asked CROSS JOIN holders AS h ON h.place = asked.place",
-        (*places, *[None] * (marks - len(streams))),
+        (*places, *[None] * (count - len(streams))),
     ).fetchall()
     if [row[0] for row in rows] == streams:
         return rows  # As nearly always: everybody is known, and stands at the first place.
