@@ -1,7 +1,8 @@
 """The events: what can be said to the ledger. Each states an intent; what it changed is found out in the fold."""
 
-from dataclasses import dataclass, field
-from typing import ClassVar, Literal, NamedTuple
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final, Literal, NamedTuple
 
 from domain.catalogue import EntryKind
 from domain.document import Leaves, Unset
@@ -248,21 +249,18 @@ class Notice:
     locale: str
 
 
-@dataclass(frozen=True, slots=True)
-class Provenance:
-    """Who said it, how, and on what ground. Every member is optional but the way it came."""
+class Provenance(NamedTuple):
+    """Who said it, how, and on what ground. Every member is optional but the way it came. A tuple, as `Event` is."""
 
     actor: str | None = None
     method: str | None = None
     reason: str | None = None
-    evidence: dict[str, JsonValue] = field(default_factory=dict)
+    evidence: Mapping[str, JsonValue] = {}
     notice: Notice | None = None
     legal_basis: str | None = None
 
-    NOBODY: ClassVar["Provenance"]
 
-
-Provenance.NOBODY = Provenance()
+NOBODY: Final = Provenance()
 
 
 class Event(NamedTuple):

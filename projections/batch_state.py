@@ -1,7 +1,9 @@
 """What folding a batch needs to know beforehand, and what it wants written. Plain values, no database."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from types import MappingProxyType
+from typing import Any, Final, NamedTuple
 
 from domain.event import Event
 from projections.checkpoint import Checkpoint
@@ -67,7 +69,7 @@ class EarlierEvent:
     sequence: int
 
 
-ItemKey = tuple[int, str]
+_NO_ITEMS: Final[Mapping[str, ItemRow]] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,8 +95,9 @@ class BatchState:
     places: set[int] = field(default_factory=set)
     """Those that are taken, of the blocks of all streams in the batch."""
 
-    items: dict[ItemKey, ItemRow] = field(default_factory=dict)
-    items_of: dict[int, set[str]] = field(default_factory=dict)
+    items: dict[int, dict[str, ItemRow]] = field(default_factory=dict)
+    """Of each holder that has any, by name."""
+
     earlier: dict[tuple[int, bytes], EarlierEvent] = field(default_factory=dict)
 
     def put_holder(self, holder: HolderRow) -> None:
@@ -104,8 +107,15 @@ class BatchState:
 
     def put_item(self, holder_id: int, item: str, row: ItemRow) -> None:
         """Note an item, known beforehand or just folded."""
-        self.items[holder_id, item] = row
-        self.items_of.setdefault(holder_id, set()).add(item)
+        items = self.items.get(holder_id)
+        if items is None:
+            self.items[holder_id] = {item: row}
+        else:
+            items[item] = row
+
+    def items_of(self, holder_id: int) -> Mapping[str, ItemRow]:
+        """Those of its items that were looked for, or just folded."""
+        return self.items.get(holder_id, _NO_ITEMS)
 
 
 @dataclass(slots=True)

@@ -2,11 +2,10 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any
 
-import msgspec
+from msgspec import UNSET
 
-from domain.document import MISSING, Change, Leaves, changes_between
+from domain.document import Change, Leaves, changes_between
 from domain.event import (
     Body,
     Event,
@@ -33,6 +32,7 @@ from projections.batch_state import (
 )
 from projections.checkpoint import Checkpoint
 from projections.choices import rule_number
+from projections.history_detail import ShownChange, detail_of, detail_of_parked, shown_change
 from projections.own_items import own_items_bit
 from projections.places import free_place
 from projections.position import encode_position, record_hash
@@ -40,8 +40,6 @@ from projections.skips import is_before
 from projections.stored_item import EMPTY, EventReference, StoredItem, after_event, encode_item, event_reference
 from projections.tenant_records import tenant_records
 from schemas.record import LogRecord
-
-_encode = msgspec.json.Encoder().encode
 
 _NOT_TOGETHER = Parked("invalid", "the record's key, stream and holder do not belong together")
 _MADE_UP = Parked("invalid", "the record's stream begins like too many others: it was made up, not derived from a secret")
@@ -77,7 +75,7 @@ class _BatchFold:
         self.position = self.checkpoint.position
         self.writes = Writes(self.checkpoint, self.next_offset)
         self.touched_holders: dict[int, HolderRow] = {}
-        self.touched_items: set[tuple[int, str]] = set()
+        self.touched_items: dict[tuple[int, str], ItemRow] = {}
         self.choices: dict[tuple[int, int], tuple[int | None, int | None]] = {}
 
     def run(self, records: Sequence[Decoded]) -> Writes:
@@ -107,9 +105,9 @@ class _BatchFold:
             return
         holder.sequence += 1
         item = event.item
-        row = self.state.items.get((holder.id, item)) if item is not None else None
+        row = self.state.items_of(holder.id).get(item) if item is not None else None
         verdict = self._judge(event, holder, row)
-        changes: list[dict[str, Any]] = []
+        changes: list[ShownChange] = []
         version: int | None = row.version if row is not None else 0
         if verdict.outcome is Outcome.APPLIED:
             changes, version = self._apply(record.offset, event, holder)
@@ -137,7 +135,7 @@ class _BatchFold:
         why = _misplaced(event.body, self.next_offset - 1) if verdict.outcome is Outcome.APPLIED else None
         return verdict if why is None else Verdict(Outcome.REJECTED, why)
 
-    def _apply(self, offset: int, event: Event, holder: HolderRow) -> tuple[list[dict[str, Any]], int | None]:
+    def _apply(self, offset: int, event: Event, holder: HolderRow) -> tuple[list[ShownChange], int | None]:
         if isinstance(event.body, LedgerSealed):
             self.sealed = True
         if holder.kind == HolderKind.ENVIRONMENT:
@@ -145,7 +143,7 @@ class _BatchFold:
         reference = event_reference(event.event_id, self.position, self.recorded_at)
         before = self._items_before(event, holder)
         after = fold(event.body, event.item, {item: row.stored.leaves for item, row in before.items()} if before else {})
-        shown: list[dict[str, Any]] = []
+        shown: list[ShownChange] = []
         version: int | None = None
         opts_out = False
         for item, leaves in after.items():
@@ -157,9 +155,10 @@ class _BatchFold:
             version = (row.version if row is not None else 0) + 1
             folded = ItemRow(version, offset, _stored_after(stored, leaves, changes, reference))
             self.state.put_item(holder.id, item, folded)
-            self.touched_items.add((holder.id, item))
+            self.touched_items[holder.id, item] = folded
             holder.own_items |= own_items_bit(item, changes)
-            shown += [_shown(change, None if item == event.item else item) for change in changes]
+            named = UNSET if item == event.item else item
+            shown += [shown_change(named, change) for change in changes]
             if is_set_item(item):
                 self._note_choices(holder.id, item, changes)
             if self.state.notes_opt_outs and not opts_out:
@@ -173,17 +172,16 @@ class _BatchFold:
     def _items_before(self, event: Event, holder: HolderRow) -> dict[str, ItemRow]:
         item = event.item
         if item is not None:
-            row = self.state.items.get((holder.id, item))
+            row = self.state.items_of(holder.id).get(item)
             return {} if row is None else {item: row}
         if not touches_every_item(event.body):
             return {}
-        names = self.state.items_of.get(holder.id, ())
-        return {name: self.state.items[holder.id, name] for name in sorted(names)}
+        return dict(sorted(self.state.items_of(holder.id).items()))
 
     def _note_choices(self, holder_id: int, item: str, changes: Sequence[Change]) -> None:
         for path, before, after in changes:
-            was = int(before) if isinstance(before, bool) else None
-            now = int(after) if isinstance(after, bool) else None
+            was = 1 if before is True else 0 if before is False else None
+            now = 1 if after is True else 0 if after is False else None
             if was is not None or now is not None:
                 key = rule_number(item, path), holder_id
                 known = self.choices.get(key)
@@ -203,8 +201,7 @@ class _BatchFold:
         return holder if holder.name == str(event.holder) else _NOT_TOGETHER
 
     def _snapshot(self, holder: HolderRow, offset: int) -> None:
-        for item in sorted(self.state.items_of.get(holder.id, ())):
-            row = self.state.items[holder.id, item]
+        for item, row in sorted(self.state.items_of(holder.id).items()):
             if row.offset > holder.snapshot_offset:
                 self.writes.snapshots.append((holder.id, item, offset, row.version, encode_item(row.stored)))
         holder.snapshot_offset = offset
@@ -232,7 +229,7 @@ class _BatchFold:
                 parked.why,
                 None,
                 self.position,
-                _encode({"changes": [], "sentence": parked.sentence}),
+                detail_of_parked(parked.sentence),
             )
         )
         if holder is not None and sequence % SNAPSHOT_EVERY == 0:
@@ -245,7 +242,7 @@ class _BatchFold:
         holder: HolderRow,
         verdict: Verdict,
         version: int | None,
-        changes: list[dict[str, Any]],
+        changes: list[ShownChange],
     ) -> None:
         self.writes.outcomes.append(verdict.outcome.value)
         self.writes.history.append(
@@ -263,7 +260,7 @@ class _BatchFold:
                 verdict.reason,
                 version,
                 self.position,
-                _encode(_detail(event, changes)),
+                detail_of(event, changes),
             )
         )
 
@@ -279,8 +276,7 @@ class _BatchFold:
             sealed=self.sealed,
         )
         writes.holders = [holder.values() for holder in self.touched_holders.values()]
-        for holder_id, item in sorted(self.touched_items):  # In the order in which they stand in the file.
-            row = self.state.items[holder_id, item]
+        for (holder_id, item), row in sorted(self.touched_items.items()):  # In the order in which they stand in the file.
             writes.items.append((holder_id, item, row.version, row.offset, encode_item(row.stored)))
         for (rule, holder_id), (before, after) in self.choices.items():
             if before != after:
@@ -312,35 +308,3 @@ def _misplaced(body: Body, offset: int) -> str | None:
 
 def _stored_after(stored: StoredItem, leaves: Leaves, changes: Sequence[Change], reference: EventReference) -> StoredItem:
     return after_event(stored, leaves, changes, reference) if changes else stored
-
-
-def _shown(change: Change, item: str | None) -> dict[str, Any]:
-    """A change as history shows it. A side on which there was nothing is left out: null is a value."""
-    shown: dict[str, Any] = {} if item is None else {"item": item}
-    shown["path"] = change.path
-    if change.before is not MISSING:
-        shown["before"] = change.before
-    if change.after is not MISSING:
-        shown["after"] = change.after
-    return shown
-
-
-def _detail(event: Event, changes: list[dict[str, Any]]) -> dict[str, Any]:
-    """What history tells beyond its columns. What is not known is left out."""
-    provenance = event.provenance
-    detail: dict[str, Any] = {"changes": changes}
-    optional = (
-        ("actor", provenance.actor),
-        ("method", provenance.method),
-        ("reason", provenance.reason),
-        ("evidence", provenance.evidence or None),
-        ("legal_basis", provenance.legal_basis),
-        ("correlation_id", event.correlation_id),
-        ("causation_id", event.causation_id),
-        ("expected_version", event.expected_version),
-    )
-    detail.update([member for member in optional if member[1] is not None])
-    if provenance.notice is not None:
-        notice = provenance.notice
-        detail["notice"] = {"id": notice.id, "version": notice.version, "locale": notice.locale}
-    return detail

@@ -79,17 +79,28 @@ def apply_batch(
     `batch` takes in what became of them.
     """
     with collector_paused(len(records)):
-        decoded, halted = decode_batch(records, skips)
-        if decoded:
-            state = load_batch(connection, decoded, checkpoint)
-            state.notes_opt_outs = batch is not None and batch.notes_opt_outs
-            writes = fold_batch(state, decoded)
-            started_seconds = time.perf_counter()
-            write_batch(connection, writes)
-            if batch is not None:
-                batch.note(writes, time.perf_counter() - started_seconds)
-            checkpoint = writes.checkpoint
-        return checkpoint, halted
+        return _apply(connection, checkpoint, records, skips, batch)
+
+
+def _apply(
+    connection: sqlite3.Connection,
+    checkpoint: Checkpoint | None,
+    records: Sequence[LogRecord],
+    skips: SkipSet,
+    batch: FoldedBatch | None,
+) -> tuple[Checkpoint | None, Halted | None]:
+    # A function of its own, so that the batch is gone by the time that the collector runs again.
+    decoded, halted = decode_batch(records, skips)
+    if decoded:
+        state = load_batch(connection, decoded, checkpoint)
+        state.notes_opt_outs = batch is not None and batch.notes_opt_outs
+        writes = fold_batch(state, decoded)
+        started_seconds = time.perf_counter()
+        write_batch(connection, writes)
+        if batch is not None:
+            batch.note(writes, time.perf_counter() - started_seconds)
+        checkpoint = writes.checkpoint
+    return checkpoint, halted
 
 
 def apply_records(

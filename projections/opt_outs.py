@@ -5,10 +5,10 @@ from typing import Any
 
 import msgspec
 
-from domain.document import MISSING, Change
 from domain.fold import Outcome
 from domain.opt_out import is_opt_out
 from projections.batch_state import OptOut
+from projections.history_detail import change_of
 
 
 def opt_outs_between(connection: sqlite3.Connection, start: int, end: int) -> list[OptOut]:
@@ -22,11 +22,4 @@ def opt_outs_between(connection: sqlite3.Connection, start: int, end: int) -> li
 
 
 def _opts_out(item: str | None, shown: list[dict[str, Any]]) -> bool:
-    return any(
-        is_opt_out(change.get("item", item) or "", Change(change["path"], _side(change, "before"), _side(change, "after")))
-        for change in shown
-    )
-
-
-def _side(change: dict[str, Any], name: str) -> Any:
-    return change.get(name, MISSING)
+    return any(is_opt_out(change.get("item", item) or "", change_of(change)) for change in shown)

@@ -11,9 +11,9 @@ import msgspec
 
 from domain.document import Change
 from domain.event import HolderForgotten, SetsAdopted
+from projections.history_detail import change_of
 from projections.places import ID_OF_STREAM, OF_STREAM, of_stream
 from projections.position import instant_text
-from projections.state import change_of
 from projections.stored_item import StoredItem, decode_item
 
 PAGE_LIMIT = 1_000

@@ -41,4 +41,6 @@ def free_place(stream: bytes, taken: AbstractSet[int]) -> int | None:
     None where all are: nine streams do not begin with the same 61 bits by chance, somebody has forged them.
     """
     first = first_place(stream)
+    if first not in taken:
+        return first
     return next((place for place in range(first, first + BLOCK) if place not in taken), None)

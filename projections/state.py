@@ -7,8 +7,9 @@ from typing import Any, Protocol
 
 import msgspec
 
-from domain.document import MISSING, Change, replayed
+from domain.document import replayed
 from projections.batch_state import SNAPSHOT_EVERY, ItemRow
+from projections.history_detail import change_of
 from projections.places import ID_OF_STREAM, OF_STREAM, of_stream
 from projections.stored_item import EMPTY, after_event, decode_item, event_reference
 from projections.tables import DEFAULT_ITEM
@@ -160,8 +161,3 @@ class PastState:
             (past.holder_id, item, past.snapshot_offset),
         ).fetchone()
         return None if row is None else ItemRow(row[0], row[1], decode_item(row[2]))
-
-
-def change_of(shown: dict[str, Any]) -> Change:
-    """A change, from how history shows it."""
-    return Change(shown["path"], shown.get("before", MISSING), shown.get("after", MISSING))

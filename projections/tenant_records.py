@@ -1,11 +1,11 @@
 """Which records are about a tenant's members: those that name, or change, what a holder wants inside that tenant."""
 
-from collections.abc import Iterable, Mapping
-from typing import Any
+from collections.abc import Iterable
 
 from domain.event import set_item
 from domain.holder import tenant_set
 from projections.choices import rule_number
+from projections.history_detail import ShownChange
 
 _MEMBERS = "set:tenant:"
 
@@ -25,9 +25,9 @@ def tenant_number(item: str) -> int:
     return rule_number(item, "")
 
 
-def tenant_records(offset: int, item: str | None, changes: Iterable[Mapping[str, Any]]) -> list[tuple[int, int]]:
+def tenant_records(offset: int, item: str | None, changes: Iterable[ShownChange]) -> list[tuple[int, int]]:
     """The rows of the index for one record: of the item that it names, whatever became of it, or of all that it changed."""
     if item is not None:
         return [(tenant_number(item), offset)] if is_member_item(item) else []
-    changed = {change["item"] for change in changes if "item" in change}
+    changed = {change.item for change in changes if isinstance(change.item, str)}
     return [(tenant_number(each), offset) for each in sorted(changed) if is_member_item(each)]

@@ -14,7 +14,7 @@ from fastavro import schemaless_reader, schemaless_writer
 from fastavro._read_common import SchemaResolutionError
 from fastavro._read_py import schemaless_reader as careful_reader
 
-from domain.event import Body, Event, Notice, Provenance, item_of, set_item, type_of
+from domain.event import NOBODY, Body, Event, Notice, Provenance, item_of, set_item, type_of
 from domain.holder import Holder, parse_set_id
 from schemas.bodies import (
     BODIES_OF_A_SET,
@@ -59,7 +59,7 @@ class Draft:
     holder: Holder
     body: Body
     occurred_at_milliseconds: int
-    provenance: Provenance = Provenance.NOBODY
+    provenance: Provenance = NOBODY
     expected_version: int | None = None
     correlation_id: str | None = None
     causation_id: str | None = None

@@ -83,7 +83,7 @@ def late_event(event: Event, offset: int, replayer: Request) -> Late:
     said = event.provenance
     evidence = {**said.evidence, "replayed_offset": offset, "replayed_by": replayer.provenance.actor}
     request = Request(
-        replace(said, evidence=evidence),
+        said._replace(evidence=evidence),
         occurred_at_milliseconds=event.occurred_at_milliseconds,
         correlation_id=event.correlation_id,
         causation_id=event_id_text(event.event_id),
@@ -97,7 +97,7 @@ def mended_event(holder: Holder, body: Body, request: Request, record: ParkedRec
     occurred_at = request.occurred_at_milliseconds
     mended = replace(
         request,
-        provenance=replace(provenance, evidence={**provenance.evidence, "replayed_offset": record.offset}),
+        provenance=provenance._replace(evidence={**provenance.evidence, "replayed_offset": record.offset}),
         occurred_at_milliseconds=record.recorded_at_milliseconds if occurred_at is None else occurred_at,
     )
     return Late(holder, body, mended)

@@ -5,6 +5,7 @@ from dataclasses import replace
 from domain.catalogue import EntryKind, parse_entry
 from domain.document import Leaves, Unset
 from domain.event import (
+    NOBODY,
     ApiKeyIssued,
     ApiKeyRevoked,
     Body,
@@ -226,7 +227,7 @@ DRAFTS: dict[str, Draft] = {
 }
 DRAFTS["PreferenceSetMerged-nothing-known"] = replace(
     DRAFTS["PreferenceSetMerged-plain"],
-    provenance=Provenance.NOBODY,
+    provenance=NOBODY,
     expected_version=None,
     correlation_id=None,
     causation_id=None,

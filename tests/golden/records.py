@@ -4,12 +4,13 @@
 """
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass, fields, is_dataclass
 from enum import Enum
 from pathlib import Path
 from typing import Any
 
-from domain.event import Event
+from domain.event import Event, Provenance
 from schemas.codec import decode, encode
 from schemas.released import NEWEST
 from tests.golden.drafts import DRAFTS
@@ -33,15 +34,15 @@ class Golden:
 
 def plain(value: Any) -> Any:
     """Domain values as JSON, the names of their classes kept, so that nothing is taken for something else."""
-    if isinstance(value, Event):
-        return {"Event": {name: plain(one) for name, one in value._asdict().items()}}
+    if isinstance(value, Event | Provenance):
+        return {type(value).__name__: {name: plain(one) for name, one in value._asdict().items()}}
     if is_dataclass(value) and not isinstance(value, type):
         return {type(value).__name__: {field.name: plain(getattr(value, field.name)) for field in fields(value)}}
     if isinstance(value, bytes):
         return {"hex": value.hex()}
     if isinstance(value, Enum):
         return value.value
-    if isinstance(value, dict):
+    if isinstance(value, Mapping):
         return {key: plain(member) for key, member in value.items()}
     if isinstance(value, list | tuple):
         return [plain(item) for item in value]

@@ -10,7 +10,7 @@ from uuid import UUID
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRecord, TopicPartition
 
-from domain.event import Body, PreferenceSetReplaced, Provenance
+from domain.event import NOBODY, Body, PreferenceSetReplaced, Provenance
 from domain.holder import DEFAULT_SET, Holder, user
 from schemas.codec import Draft, encode
 from services.identifiers import new_event_id
@@ -38,7 +38,7 @@ def event(
     *,
     event_id: bytes | None = None,
     expected_version: int | None = None,
-    provenance: Provenance = Provenance.NOBODY,
+    provenance: Provenance = NOBODY,
 ) -> bytes:
     """An event as a publisher writes it, which has neither the ledger's secret nor its pseudonyms."""
     chosen = event_id or new_event_id()

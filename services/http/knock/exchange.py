@@ -95,7 +95,7 @@ class Call:
             # What a browser says of itself in headers is nobody's word but its key's.
             said = Provenance(actor=self.caller.credential.actor, method=METHOD, evidence=said.evidence)
         elif "prefledger-method" not in self.request.headers:
-            said = replace(said, method=METHOD)
+            said = said._replace(method=METHOD)
         return replace(command, provenance=said)
 
 

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from domain.catalogue import EntryKind
 from domain.document import Leaves, Unset
 from domain.event import (
+    NOBODY,
     ApiKeyIssued,
     ApiKeyRevoked,
     Body,
@@ -30,7 +31,6 @@ from domain.event import (
     PreferenceSetDeleted,
     PreferenceSetMerged,
     PreferenceSetReplaced,
-    Provenance,
     RecordSkipped,
     SetsAdopted,
     SigningKeyAdded,
@@ -93,7 +93,7 @@ def event_of(body: Body = SAY_NO, holder: Holder = ANN, expected_version: int | 
         body=body,
         occurred_at_milliseconds=NOW,
         fingerprint=b"f" * 16,
-        provenance=Provenance.NOBODY,
+        provenance=NOBODY,
         item=item_of(body),
         expected_version=expected_version,
     )

@@ -6,13 +6,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec import UNSET, UnsetType
 
+from domain.document import MISSING, Change
 from domain.event import HolderForgotten, PreferenceSetDeleted, SetsAdopted
 from domain.fold import Outcome
 from domain.holder import DEFAULT_SET, ENVIRONMENT, object_in, tenant, tenant_set, user
 from domain.json_value import JsonValue
 from projections import history
 from projections.history import HistoryQuery, page
+from projections.history_detail import ShownChange, shown_change
 from projections.tenant_records import member_item, tenant_number, tenant_records
 from tests.unit.projections.records import Records, folded, merge_of, stream_of
 
@@ -137,8 +140,12 @@ def test_one_that_is_tenant_and_member_at_once_is_told_of_once(tmp_path: Path) -
     connection.close()
 
 
+def shown(path: str, item: str | UnsetType = UNSET) -> ShownChange:
+    return shown_change(item, Change(path, MISSING, True))
+
+
 def test_a_record_about_no_member_costs_no_row() -> None:
-    assert tenant_records(1, "set:default", [{"path": "/enabled"}]) == []
+    assert tenant_records(1, "set:default", [shown("/enabled")]) == []
     assert tenant_records(1, "set:context:tenant:acme", []) == []
-    assert tenant_records(1, None, [{"item": "set:default", "path": "/a"}, {"item": "suppression", "path": "/b"}]) == []
+    assert tenant_records(1, None, [shown("/a", "set:default"), shown("/b", "suppression")]) == []
     assert tenant_records(7, ACME_ITEM, []) == [(tenant_number(ACME_ITEM), 7)]

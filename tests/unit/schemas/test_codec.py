@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from domain.catalogue import EntryKind, parse_entry
 from domain.document import Leaves, Unset, flatten
 from domain.event import (
+    NOBODY,
     Body,
     BulkRequested,
     BulkRow,
@@ -151,7 +152,7 @@ def test_the_fingerprint_is_of_what_is_said_not_of_who_said_it_when() -> None:
         draft,
         event_id=b"another one.....",
         occurred_at_milliseconds=5,
-        provenance=Provenance.NOBODY,
+        provenance=NOBODY,
         correlation_id=None,
         causation_id=None,
     )

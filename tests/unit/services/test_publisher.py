@@ -14,7 +14,7 @@ from uuid import UUID
 import pytest
 
 from domain.document import Leaves, Unset
-from domain.event import Body, HolderDescribed, LedgerSealed, PreferenceSetMerged, PreferenceSetReplaced, Provenance
+from domain.event import NOBODY, Body, HolderDescribed, LedgerSealed, PreferenceSetMerged, PreferenceSetReplaced, Provenance
 from domain.holder import DEFAULT_SET, ENVIRONMENT, Holder, user
 from domain.preference_set import LEAVES_MAX, Patch
 from projections import projector
@@ -97,7 +97,7 @@ class World:
                 await asyncio.sleep(0.01)
 
     def draft(self, body: Body, holder: Holder = ZOE, **request: Any) -> Draft:
-        return draft_of(self.ledger, holder, body, Request(Provenance.NOBODY, **request))
+        return draft_of(self.ledger, holder, body, Request(NOBODY, **request))
 
     async def publish(self, body: Body, holder: Holder = ZOE, *, may_repeat: bool = False, **request: Any) -> dict[str, Any]:
         """The history entry of one event. Raises ServiceError."""

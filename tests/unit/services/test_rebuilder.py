@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from domain.event import PreferenceSetReplaced, Provenance
+from domain.event import NOBODY, PreferenceSetReplaced
 from domain.holder import DEFAULT_SET, user
 from projections.projector import State
 from services.commands import Request, draft_of
@@ -15,7 +15,7 @@ WAIT_SECONDS = 30.0
 
 async def write(ledger: Ledger, enabled: bool = False) -> str:
     body = PreferenceSetReplaced(DEFAULT_SET, {"/enabled": enabled})
-    draft = draft_of(ledger, user("zoe"), body, Request(Provenance.NOBODY))
+    draft = draft_of(ledger, user("zoe"), body, Request(NOBODY))
     return (await ledger.publisher.publish_one(draft)).outcome
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from domain.event import Body, PreferenceSetReplaced, Provenance, RecordSkipped
+from domain.event import NOBODY, Body, PreferenceSetReplaced, RecordSkipped
 from domain.holder import DEFAULT_SET, ENVIRONMENT, Holder, user
 from projections.digest import ViewsDigest, views_digest
 from projections.projector import State
@@ -80,14 +80,14 @@ async def until(condition: Callable[[], bool]) -> None:
 async def write(ledger: Ledger, enabled: bool) -> str:
     """Zoe's choice; the position of its event."""
     body = PreferenceSetReplaced(DEFAULT_SET, {"/enabled": enabled})
-    receipt = await ledger.publisher.publish_one(draft_of(ledger, ZOE, body, Request(Provenance.NOBODY)))
+    receipt = await ledger.publisher.publish_one(draft_of(ledger, ZOE, body, Request(NOBODY)))
     assert receipt.outcome == "applied"
     return receipt.position
 
 
 async def append(ledger: Ledger, holder: Holder, body: Body) -> int:
     """Straight into the log, as `prefledger log skip` does; the record's offset."""
-    draft = draft_of(ledger, holder, body, Request(Provenance.NOBODY))
+    draft = draft_of(ledger, holder, body, Request(NOBODY))
     return await append_bytes(ledger, draft.stream, encode(draft).value)
 
 

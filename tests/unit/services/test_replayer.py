@@ -8,7 +8,7 @@ from threading import Event
 import msgspec
 import pytest
 
-from domain.event import PreferenceSetReplaced, Provenance
+from domain.event import NOBODY, PreferenceSetReplaced
 from domain.holder import DEFAULT_SET, user
 from projections.views_file import path_of, remove
 from projections.whole_state import PAGE_HOLDERS
@@ -25,7 +25,7 @@ HOLDERS = 3 * PAGE_HOLDERS
 async def written(ledger: Ledger, count: int) -> str:
     """So many more holders; the position of the last."""
     body = PreferenceSetReplaced(DEFAULT_SET, {"/enabled": False})
-    drafts = [draft_of(ledger, user(str(number)), body, Request(Provenance.NOBODY)) for number in range(count)]
+    drafts = [draft_of(ledger, user(str(number)), body, Request(NOBODY)) for number in range(count)]
     results = await ledger.publisher.publish(drafts, may_repeat=False)
     return str(getattr(results[-1], "position", None))
 

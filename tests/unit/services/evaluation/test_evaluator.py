@@ -5,7 +5,7 @@ from collections.abc import Iterable
 
 import pytest
 
-from domain.event import HolderForgotten, PreferenceSetReplaced, Provenance
+from domain.event import NOBODY, HolderForgotten, PreferenceSetReplaced
 from domain.holder import DEFAULT_SET, tenant_set
 from domain.json_value import JsonValue
 from projections.places import BLOCK
@@ -45,7 +45,7 @@ QUESTION: dict[str, JsonValue] = {"workflow": "w", "channels": ["email", "sms", 
 @pytest.fixture
 async def crowd(ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> Ledger:
     monkeypatch.setattr(Secrets, "stream_keys_of", alike_by_number)
-    request = Request(Provenance.NOBODY)
+    request = Request(NOBODY)
     bodies = [(number, PreferenceSetReplaced(DEFAULT_SET, choices_of(number))) for number in range(BLOCK)]
     drafts = [draft_of(ledger, holder_of(number), body, request) for number, body in bodies if number != LEFT_OUT]
     inside = PreferenceSetReplaced(tenant_set("acme"), choices_of(7))

@@ -3,7 +3,7 @@
 import pytest
 
 from domain.document import Leaves, Unset
-from domain.event import Body, HolderDescribed, Notice, PreferenceSetMerged, PreferenceSetReplaced, Provenance
+from domain.event import NOBODY, Body, HolderDescribed, Notice, PreferenceSetMerged, PreferenceSetReplaced, Provenance
 from domain.holder import DEFAULT_SET, Holder, HolderKind, SetId, SetKind
 from domain.json_value import JsonValue
 from domain.preference_set import Patch
@@ -67,10 +67,10 @@ def test_a_sentence_never_repeats_what_was_sent(body: Body) -> None:
 @pytest.mark.parametrize(
     ("holder", "provenance"),
     [
-        (Holder(HolderKind.USER, f"{PERSON}\x00"), Provenance.NOBODY),
-        (Holder(HolderKind.OBJECT, PERSON), Provenance.NOBODY),
-        (Holder(HolderKind.OBJECT, "\x00", PERSON), Provenance.NOBODY),
-        (Holder(HolderKind.USER, PERSON * 20), Provenance.NOBODY),
+        (Holder(HolderKind.USER, f"{PERSON}\x00"), NOBODY),
+        (Holder(HolderKind.OBJECT, PERSON), NOBODY),
+        (Holder(HolderKind.OBJECT, "\x00", PERSON), NOBODY),
+        (Holder(HolderKind.USER, PERSON * 20), NOBODY),
         (Holder(HolderKind.USER, "ann"), Provenance(actor=f"{PERSON}\x00")),
         (Holder(HolderKind.USER, "ann"), Provenance(reason=PERSON * 100)),
         (Holder(HolderKind.USER, "ann"), Provenance(notice=Notice(PERSON, PERSON * 20, PERSON))),

@@ -9,6 +9,7 @@ from hypothesis import given
 
 from domain.document import Leaves, Unset
 from domain.event import (
+    NOBODY,
     Body,
     HolderDescribed,
     Notice,
@@ -88,7 +89,7 @@ def test_an_event_is_taken_as_it_was_meant(body: Body) -> None:
     assert (request.event_id, request.occurred_at_milliseconds, request.expected_version) == (EVENT_ID, 1_772_000_000_000, 3)
     assert (request.correlation_id, request.causation_id) == ("c", "d")
     claimed: dict[str, JsonValue] = {**EVERYTHING_KNOWN.evidence, "intake": PLACE}
-    assert request.provenance == replace(EVERYTHING_KNOWN, evidence=claimed), "what the publisher claims is changed"
+    assert request.provenance == EVERYTHING_KNOWN._replace(evidence=claimed), "what the publisher claims is changed"
 
 
 def test_every_type_that_is_taken_is_tried_here() -> None:
@@ -110,7 +111,7 @@ def test_a_set_is_taken_if_and_as_http_takes_it(tree: Tree) -> None:
     body = PreferenceSetReplaced(DEFAULT_SET, parse_preference_set(tree))
     event: JsonValue = {"type": "PreferenceSetReplaced", "holder": "user:ann", "preferences": tree}
     try:
-        wanted = parse_event(event, Request(Provenance.NOBODY)).body
+        wanted = parse_event(event, Request(NOBODY)).body
     except Invalid:
         assert refused_event(draft(body)).reason == "invalid"
     else:
