@@ -1,6 +1,5 @@
 """What a node derives from its one secret: pseudonyms, the seal of API secrets, and the check that it is the right one."""
 
-import hashlib
 import hmac
 import os
 import secrets
@@ -10,6 +9,7 @@ from pathlib import Path
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.hmac import HMAC
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from domain.holder import Holder
@@ -32,9 +32,7 @@ class Secrets:
     def __init__(self, secret: str, environment: str) -> None:
         self._secret = secret.encode()
         self._environment = environment
-        pseudonym_key = self._derive("pseudonym").ljust(SHA256.block_size, b"\0")
-        self._pseudonym_inner = hashlib.sha256(bytes(byte ^ 0x36 for byte in pseudonym_key))
-        self._pseudonym_outer = hashlib.sha256(bytes(byte ^ 0x5C for byte in pseudonym_key))
+        self._pseudonym = HMAC(self._derive("pseudonym"), SHA256())
         self._seal = AESGCM(self._derive("seal"))
         self.content_key = self._derive("content")
         """What fingerprints of events are made with: without it, nobody can try out what an event may have said."""
@@ -57,14 +55,13 @@ class Secrets:
 
     def stream_keys_of(self, names: Iterable[bytes]) -> list[bytes]:
         """The pseudonyms of many."""
-        # HMAC (RFC 2104) from two prepared hashes: a third of what a fresh one costs, and it runs for each recipient.
-        copy_inner, copy_outer = self._pseudonym_inner.copy, self._pseudonym_outer.copy
+        # Copies of one that has taken its key in: less than half of what a fresh one costs, and it runs for each recipient.
+        prepared = self._pseudonym.copy
         keys: list[bytes] = []
         for name in names:
-            inner, outer = copy_inner(), copy_outer()
-            inner.update(name)
-            outer.update(inner.digest())
-            keys.append(outer.digest()[:STREAM_KEY_LENGTH])
+            pseudonym = prepared()
+            pseudonym.update(name)
+            keys.append(pseudonym.finalize()[:STREAM_KEY_LENGTH])
         return keys
 
     def seal(self, key_id: str, secret: str) -> bytes:
