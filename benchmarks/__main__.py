@@ -1,51 +1,14 @@
 """`python -m benchmarks`: every line of the report, or those that are named."""
 
 import argparse
-import asyncio
 import tempfile
-from collections.abc import Awaitable, Callable
 from pathlib import Path
-from uuid import uuid4
 
 from benchmarks import append, batch, evaluation, history, latency, replay
+from benchmarks.logs import on_each_log
 from benchmarks.machine import description, show
-from services.log.kafka_log import KafkaEventLog
-from services.log.port import EventLog
-from services.log.sqlite_log import SqliteEventLog
-from tests.kafka_broker import NoBrokerError, some_servers
 
 LINES = ("append", "replay", "evaluation", "latency", "batch", "history")
-
-
-async def on_log(log: EventLog, measure: Callable[[EventLog], Awaitable[None]]) -> None:
-    """Measure on a started log, and stop it."""
-    if isinstance(log, KafkaEventLog):
-        await log.create_topic()
-    await log.start()
-    try:
-        await measure(log)
-    finally:
-        await log.stop()
-
-
-def embedded(folder: Path) -> SqliteEventLog:
-    """A fresh embedded log."""
-    return SqliteEventLog(folder / f"log-{uuid4().hex}.sqlite")
-
-
-def on_kafka(measure: Callable[[EventLog], Awaitable[None]]) -> None:
-    """Measure on real Kafka. Says so where there is none."""
-    try:
-        with some_servers() as servers:
-            asyncio.run(on_log(KafkaEventLog(servers, f"benchmark.{uuid4().hex}"), measure))
-    except NoBrokerError as error:
-        show(f"(without Kafka: {error})")
-
-
-def logs(folder: Path, measure: Callable[[str, EventLog], Awaitable[None]]) -> None:
-    """The same line on the embedded log and on Kafka."""
-    asyncio.run(on_log(embedded(folder), lambda log: measure("embedded", log)))
-    on_kafka(lambda log: measure("Kafka", log))
 
 
 def main() -> None:
@@ -72,9 +35,9 @@ def main() -> None:
         folder = arguments.folder or Path(temporary)
         folder.mkdir(parents=True, exist_ok=True)
         if "append" in arguments.lines:
-            logs(folder, lambda name, log: append.measure(name, log, arguments.rounds))
+            on_each_log(folder, lambda name, open_log: append.run(name, open_log, arguments.rounds))
         if "replay" in arguments.lines:
-            logs(folder, lambda name, log: replay.run(name, log, arguments.small, arguments.rounds))
+            on_each_log(folder, lambda name, open_log: replay.run(name, open_log, arguments.small, arguments.rounds))
         if "evaluation" in arguments.lines:
             evaluation.run(folder, arguments.holders, arguments.small, arguments.rounds)
         if "latency" in arguments.lines:

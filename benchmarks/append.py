@@ -4,6 +4,7 @@ import asyncio
 import time
 from collections.abc import Sequence
 
+from benchmarks.logs import OpenLog, with_log
 from benchmarks.machine import median, show
 from benchmarks.population import Maker
 from schemas.record import NewRecord
@@ -63,3 +64,8 @@ async def measure(name: str, log: EventLog, rounds: int) -> None:
         f"append, {name} log, durable: 1 writer {median(one):,.0f} events/s, {WRITERS} writers {median(many):,.0f}; "
         f"ratio {median(many) / median(one):.1f} (bar 10); batches of {BATCH:,}: {median(batch):,.0f} events/s (bar 30,000)"
     )
+
+
+def run(name: str, open_log: OpenLog, rounds: int) -> None:
+    """One log's line."""
+    with_log(open_log, lambda log: measure(name, log, rounds))
