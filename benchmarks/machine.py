@@ -44,6 +44,18 @@ def cpu_seconds(pid: int) -> float:
     return (int(fields[11]) + int(fields[12])) / TICKS_PER_SECOND
 
 
+def stolen_ticks() -> tuple[int, int]:
+    """Processor time since the machine's start, of all processors: what the host took for others, and all there was."""
+    fields = [int(field) for field in Path("/proc/stat").read_text().splitlines()[0].split()[1:9]]
+    return fields[7], sum(fields)
+
+
+def stolen_share(before: tuple[int, int]) -> float:
+    """The share of the processors' time that the host took since `stolen_ticks` said this."""
+    stolen, all_ticks = stolen_ticks()
+    return (stolen - before[0]) / max(1, all_ticks - before[1])
+
+
 def anonymous_bytes(pid: int) -> int:
     """Memory that belongs to the process alone. Mapped files are the system's cache, so RSS would say too much."""
     for line in Path(f"/proc/{pid}/status").read_text().splitlines():
