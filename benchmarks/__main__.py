@@ -48,4 +48,5 @@ def main() -> None:
             history.run(folder, arguments.events, arguments.rounds)
 
 
-main()
+if __name__ == "__main__":
+    main()

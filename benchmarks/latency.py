@@ -3,7 +3,7 @@
 import asyncio
 import tempfile
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 from functools import partial
 from pathlib import Path
@@ -59,9 +59,8 @@ async def measure(
     bare: int,
     requests: Requests,
     rounds: int,
-    *,
     beside_ours: Meanwhile,
-    beside_bare: Meanwhile = nullcontext,
+    beside_bare: Meanwhile | None,
     bar: str = "",
 ) -> None:
     """One line: our latency and the bare route's, alternated, and what goes on beside the slices of each.
@@ -70,7 +69,7 @@ async def measure(
     """
     tried: list[Pair] = []
     while len(tried) < rounds * TRIES_A_ROUND and sum(pair.stolen_share <= STOLEN_SHARE_MAX for pair in tried) < rounds:
-        async with beside_bare():
+        async with (beside_bare or nullcontext)():
             of_bare = await _slice(bare, requests)
         async with beside_ours():
             begun, before = time.monotonic(), await folded_records(ours)
@@ -79,14 +78,20 @@ async def measure(
         tried.append(Pair(of_bare, of_ours, folded))
     pairs = sorted(tried, key=lambda pair: pair.stolen_share)[:rounds]
     events = median([pair.events_a_second for pair in pairs])
+    too_much = " (too much to tell)" if pairs[-1].stolen_share > STOLEN_SHARE_MAX else ""
     our_p99, bare_p99 = median([pair.ours.p99 for pair in pairs]), median([pair.bare.p99 for pair in pairs])
     show(
         f"latency at {RATE:,}/s, open loop, {events:.0f} events/s {what} meanwhile: "
         f"p50 {median([pair.ours.p50 for pair in pairs]):.2f} ms, p99 {our_p99:.2f} ms; "
-        f"bare p50 {median([pair.bare.p50 for pair in pairs]):.2f} ms, p99 {bare_p99:.2f} ms; "
-        f"p99 ratio {our_p99 / bare_p99:.2f}{bar}; {rounds} pairs of {len(tried)}, in which the host took "
-        f"{pairs[-1].stolen_share:.0%} of the processors at most"
+        f"bare {'alone' if beside_bare is None else 'beside the same appends'} "
+        f"p50 {median([pair.bare.p50 for pair in pairs]):.2f} ms, p99 {bare_p99:.2f} ms; "
+        f"p99 ratio {_p99_ratio(pairs):.2f}{bar} in the {len(pairs)} pairs of {len(tried)} from which the host took "
+        f"{pairs[-1].stolen_share:.0%} of the processors at most{too_much}, {_p99_ratio(tried):.2f} in all"
     )
+
+
+def _p99_ratio(pairs: Sequence[Pair]) -> float:
+    return median([pair.ours.p99 for pair in pairs]) / median([pair.bare.p99 for pair in pairs])
 
 
 async def _slice(port: int, requests: Requests) -> Slice:
@@ -140,12 +145,7 @@ def beside_another_node(holders: int, rounds: int) -> None:
                 beside_ours = partial(neighbour, servers, topic, environment, holders)
                 beside_bare = partial(neighbour, servers, unfollowed, environment, holders)
                 what = f"of another node folded, of {holders:,} holders,"
-                asyncio.run(
-                    measure(
-                        what, ours, bare, requests, rounds,
-                        beside_ours=beside_ours, beside_bare=beside_bare, bar=" (bar 2.0)",
-                    )
-                )  # fmt: skip
+                asyncio.run(measure(what, ours, bare, requests, rounds, beside_ours, beside_bare, " (bar 2.0)"))
     except NoBrokerError as error:
         show(f"(without Kafka: {error})")
 
@@ -163,7 +163,7 @@ def while_publishing(folder: Path, holders: int, rounds: int) -> None:
     requests = Requests(holders)
     with our_server(data) as (ours, _), bare_server(asyncio.run(answer_size(ours, requests))) as (bare, _):
         what = f"published here and folded, of {holders:,} holders,"
-        asyncio.run(measure(what, ours, bare, requests, rounds, beside_ours=partial(publishing, ours, requests)))
+        asyncio.run(measure(what, ours, bare, requests, rounds, partial(publishing, ours, requests), None))
 
 
 def run(folder: Path, holders: int, small: int, rounds: int) -> None:

@@ -1,19 +1,22 @@
 """Replay: from a log to caught-up views, against what the same fetching, decoding and writing costs by itself."""
 
 import asyncio
-import gc
 import io
+import pickle
 import sqlite3
 import tempfile
 import time
+from collections.abc import Callable, Coroutine, Iterator
 from concurrent.futures import ProcessPoolExecutor
+from contextlib import suppress
 from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
+from typing import Any
 
 from fastavro import schemaless_reader
 
-from benchmarks.logs import OpenLog, with_log
+from benchmarks.logs import OpenLog, Result, with_log
 from benchmarks.machine import median, show
 from benchmarks.population import Maker
 from projections.batch_state import Writes
@@ -32,7 +35,6 @@ BARE_BATCH = 1_000
 """What the bar names: rows a transaction of the baseline."""
 READ_SECONDS = 10.0
 APPEND_SECONDS = 60.0
-REPLAY_SECONDS_MAX = 1_200.0
 
 
 def events(holders: int, count: int) -> list[NewRecord]:
@@ -79,32 +81,39 @@ async def replay(log: EventLog, path: Path) -> float:
     return took
 
 
-async def rows_of(log: EventLog, path: Path) -> list[Writes]:
-    """The rows that a replay writes, a thousand records a transaction."""
+async def keep_rows(log: EventLog, path: Path, kept: Path) -> None:
+    """The rows that a replay writes, a thousand records a transaction, in a file: no process that is measured holds them."""
     connection = open_writer(path)
     checkpoint: Checkpoint | None = None
-    rows: list[Writes] = []
-    for records in await fetch(log, BARE_BATCH):
-        decoded, _ = decode_batch(records)
-        writes = fold_batch(load_batch(connection, decoded, checkpoint), decoded)
-        write_batch(connection, writes)
-        checkpoint = writes.checkpoint
-        rows.append(writes)
+    with kept.open("wb") as file:
+        for records in await fetch(log, BARE_BATCH):
+            decoded, _ = decode_batch(records)
+            writes = fold_batch(load_batch(connection, decoded, checkpoint), decoded)
+            write_batch(connection, writes)
+            checkpoint = writes.checkpoint
+            pickle.dump(writes, file)
     connection.close()
-    return rows
 
 
-async def bare(log: EventLog, path: Path, rows: list[Writes]) -> float:
+def kept_rows(kept: Path) -> Iterator[Writes]:
+    """What `keep_rows` kept, a transaction at a time."""
+    with kept.open("rb") as file, suppress(EOFError):
+        while True:
+            yield pickle.load(file)
+
+
+async def bare(log: EventLog, path: Path, kept: Path) -> float:
     """Seconds to fetch, to decode with fastavro alone, and to write those rows."""
     connection = open_writer(path)
-    started = time.perf_counter()
+    took = 0.0
     offset = 0
-    for writes in rows:
+    for writes in kept_rows(kept):
+        started = time.perf_counter()
         wanted = writes.checkpoint.next_offset - offset
         records = await _exactly(log, offset, wanted)
         await asyncio.to_thread(_decode_and_write, connection, records, writes)
         offset += wanted
-    took = time.perf_counter() - started
+        took += time.perf_counter() - started
     connection.close()
     return took
 
@@ -123,28 +132,21 @@ async def _exactly(log: EventLog, offset: int, count: int) -> list[LogRecord]:
     return records
 
 
-def replay_apart(open_log: OpenLog, path: Path) -> float:
-    """`replay` in a process of its own, as a node that starts is one.
-
-    In this one, the memory between the rows that are held for the baseline would make all that is new slower to reach.
-    """
+def apart(open_log: OpenLog, use: Callable[[EventLog], Coroutine[Any, Any, Result]]) -> Result:
+    """What comes of using the log in a process of its own, as a node that starts is one."""
     with ProcessPoolExecutor(1, get_context("spawn")) as processes:
-        return processes.submit(_replay, open_log, path).result(REPLAY_SECONDS_MAX)
-
-
-def _replay(open_log: OpenLog, path: Path) -> float:
-    return with_log(open_log, lambda log: replay(log, path))
+        return processes.submit(with_log, open_log, use).result()
 
 
 def measure(name: str, open_log: OpenLog, holders: int, count: int, rounds: int, folder: Path) -> None:
     """One log's line: medians of alternated rounds, their ratio, and the size of the views."""
-    rows = with_log(open_log, lambda log: rows_of(log, folder / f"{name}-rows.sqlite"))
-    gc.freeze()  # The rows that are held for the baseline must not slow its collections.
+    kept = folder / f"{name}-rows"
+    apart(open_log, partial(keep_rows, path=folder / f"{name}-rows.sqlite", kept=kept))
     ours: list[float] = []
     baseline: list[float] = []
     for number in range(rounds):
-        baseline.append(with_log(open_log, partial(bare, path=folder / f"{name}-bare-{number}.sqlite", rows=rows)))
-        ours.append(replay_apart(open_log, folder / f"{name}-ours-{number}.sqlite"))
+        baseline.append(apart(open_log, partial(bare, path=folder / f"{name}-bare-{number}.sqlite", kept=kept)))
+        ours.append(apart(open_log, partial(replay, path=folder / f"{name}-ours-{number}.sqlite")))
     path = folder / f"{name}-ours-0.sqlite"
     size = (
         sqlite3.connect(path).execute("SELECT page_count * page_size FROM pragma_page_count, pragma_page_size").fetchone()[0]

@@ -255,7 +255,7 @@ class Provenance(NamedTuple):
     actor: str | None = None
     method: str | None = None
     reason: str | None = None
-    evidence: Mapping[str, JsonValue] = {}
+    evidence: Mapping[str, JsonValue] = {}  # One for all, and a plain one: what measures a command can't encode others.
     notice: Notice | None = None
     legal_basis: str | None = None
 

@@ -89,7 +89,7 @@ def _apply(
     skips: SkipSet,
     batch: FoldedBatch | None,
 ) -> tuple[Checkpoint | None, Halted | None]:
-    # A function of its own, so that the batch is gone by the time that the collector runs again.
+    # A function of its own, so that what was made of the batch is gone by the time that the collector runs again.
     decoded, halted = decode_batch(records, skips)
     if decoded:
         state = load_batch(connection, decoded, checkpoint)

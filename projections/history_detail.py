@@ -12,7 +12,10 @@ from domain.json_value import JsonValue
 
 
 class ShownChange(msgspec.Struct, gc=False, frozen=True):
-    """One leaf before and after. A side on which there was nothing is left out: null is a value."""
+    """One leaf before and after. A side on which there was nothing is left out: null is a value.
+
+    `gc=False`, here and below: JSON holds no cycles.
+    """
 
     item: str | UnsetType
     """Left out where the record names the one item that it touches."""

@@ -56,10 +56,10 @@ class Secrets:
     def stream_keys_of(self, names: Iterable[bytes]) -> list[bytes]:
         """The pseudonyms of many."""
         # Copies of one that has taken its key in: less than half of what a fresh one costs, and it runs for each recipient.
-        prepared = self._pseudonym.copy
+        copy_prepared = self._pseudonym.copy
         keys: list[bytes] = []
         for name in names:
-            pseudonym = prepared()
+            pseudonym = copy_prepared()
             pseudonym.update(name)
             keys.append(pseudonym.finalize()[:STREAM_KEY_LENGTH])
         return keys

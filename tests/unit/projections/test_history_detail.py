@@ -50,5 +50,27 @@ def test_all_that_is_known_is_told() -> None:
     }
 
 
+def test_the_same_detail_is_the_same_bytes_in_every_release() -> None:
+    """Digests are made of them: in another order, `verify` would accuse views that say what they always said."""
+    provenance = Provenance("", "api", "asked", {"form": "f"}, Notice("n", "1", "de"), "consent")
+    body = PreferenceSetDeleted(DEFAULT_SET)
+    event = Event(
+        b"i" * 16, b"s" * 16, user("ann"), body, 0, b"f" * 16, provenance, "set:default", 3, "correlation", "causation"
+    )
+    changes = [
+        shown_change(UNSET, Change("/a", MISSING, None)),
+        shown_change("set:default", Change("/b", True, MISSING)),
+        shown_change("suppression", Change("/c", "x", [1, {"y": None}])),
+    ]
+    assert detail_of(event, changes) == (
+        b'{"changes":[{"path":"/a","after":null},{"item":"set:default","path":"/b","before":true},'
+        b'{"item":"suppression","path":"/c","before":"x","after":[1,{"y":null}]}],'
+        b'"actor":"","method":"api","reason":"asked","evidence":{"form":"f"},"legal_basis":"consent",'
+        b'"correlation_id":"correlation","causation_id":"causation","expected_version":3,'
+        b'"notice":{"id":"n","version":"1","locale":"de"}}'
+    )
+    assert detail_of_parked("why") == b'{"changes":[],"sentence":"why"}'
+
+
 def test_what_is_no_event_has_a_sentence() -> None:
     assert msgspec.json.decode(detail_of_parked("why")) == {"changes": [], "sentence": "why"}
