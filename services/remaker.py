@@ -29,29 +29,37 @@ class Remaker:
         self._slot = slot
         self._task: asyncio.Task[None] | None = None
         self._is_swapping = False
+        self._is_stopping = False
+        self._wanted: SkipSet | None = None
 
     def start(self, skips: SkipSet) -> None:
-        """Begin, unless it is under way, with what is known to be taken out."""
+        """Begin, with what is known to be taken out.
+
+        The views that were just made may be outdated before this is done with letting go of their file: then once more.
+        """
+        self._wanted = skips
         if self._task is None or self._task.done():
-            self._task = asyncio.create_task(self._guarded(skips), name="make views anew")
+            self._task = asyncio.create_task(self._guarded(), name="make views anew")
 
     async def stop(self) -> None:
         """Give up, and clean up. A swap that has begun is seen through: it is short."""
+        self._is_stopping = True
         if self._task is not None:
             if not self._is_swapping:
                 self._task.cancel()
             with suppress(asyncio.CancelledError):
                 await self._task
 
-    async def _guarded(self, skips: SkipSet) -> None:
+    async def _guarded(self) -> None:
         await self._slot.wait_for_turn("making the views anew")
-        while True:
+        while self._wanted is not None and not self._is_stopping:
+            skips, self._wanted = self._wanted, None
             number = self._views.number + 1
             remove(self._views.folder, number)
             try:
                 await self._run(number, skips)
-                return
             except (Unreachable, ReplayFailed) as error:
+                self._wanted = skips
                 log.warning("the views can't be made anew just now: %s", error)
                 await asyncio.sleep(RETRY_SECONDS)
             except Exception as error:
