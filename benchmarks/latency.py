@@ -79,19 +79,20 @@ async def measure(
     pairs = sorted(tried, key=lambda pair: pair.stolen_share)[:rounds]
     events = median([pair.events_a_second for pair in pairs])
     too_much = " (too much to tell)" if pairs[-1].stolen_share > STOLEN_SHARE_MAX else ""
-    our_p99, bare_p99 = median([pair.ours.p99 for pair in pairs]), median([pair.bare.p99 for pair in pairs])
+    (our_p99, bare_p99), (our_p99_in_all, bare_p99_in_all) = _p99s(pairs), _p99s(tried)
     show(
         f"latency at {RATE:,}/s, open loop, {events:.0f} events/s {what} meanwhile: "
         f"p50 {median([pair.ours.p50 for pair in pairs]):.2f} ms, p99 {our_p99:.2f} ms; "
         f"bare {'alone' if beside_bare is None else 'beside the same appends'} "
         f"p50 {median([pair.bare.p50 for pair in pairs]):.2f} ms, p99 {bare_p99:.2f} ms; "
-        f"p99 ratio {_p99_ratio(pairs):.2f}{bar} in the {len(pairs)} pairs of {len(tried)} from which the host took "
-        f"{pairs[-1].stolen_share:.0%} of the processors at most{too_much}, {_p99_ratio(tried):.2f} in all"
+        f"p99 ratio {our_p99 / bare_p99:.2f}{bar} in the {len(pairs)} pairs of {len(tried)} from which the host took "
+        f"{pairs[-1].stolen_share:.0%} of the processors at most{too_much}, {our_p99_in_all / bare_p99_in_all:.2f} in all"
     )
 
 
-def _p99_ratio(pairs: Sequence[Pair]) -> float:
-    return median([pair.ours.p99 for pair in pairs]) / median([pair.bare.p99 for pair in pairs])
+def _p99s(pairs: Sequence[Pair]) -> tuple[float, float]:
+    """Ours and the bare route's."""
+    return median([pair.ours.p99 for pair in pairs]), median([pair.bare.p99 for pair in pairs])
 
 
 async def _slice(port: int, requests: Requests) -> Slice:

@@ -6,7 +6,7 @@ import pickle
 import sqlite3
 import tempfile
 import time
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import suppress
 from functools import partial
@@ -52,30 +52,24 @@ async def fill_log(log: EventLog, records: list[NewRecord]) -> None:
         await log.append(records[start : start + 1000], timeout_seconds=APPEND_SECONDS)
 
 
-async def fetch(log: EventLog, batch: int) -> "list[list[LogRecord]]":
-    """All records, in the batches in which they are read."""
+async def batches(log: EventLog, size: int) -> AsyncIterator[list[LogRecord]]:
+    """All records, so many at once as one read gives."""
     end = (await log.bounds(timeout_seconds=READ_SECONDS)).end
-    batches: list[list[LogRecord]] = []
     offset = 0
     while offset < end:
-        records = await log.read(offset, limit=batch, wait_seconds=READ_SECONDS)
-        batches.append(records)
+        records = await log.read(offset, limit=size, wait_seconds=READ_SECONDS)
+        yield records
         offset += len(records)
-    return batches
 
 
 async def replay(log: EventLog, path: Path) -> float:
     """Seconds of our projector's own steps, from an empty file to the log's end."""
     connection = open_writer(path)
-    end = (await log.bounds(timeout_seconds=READ_SECONDS)).end
     checkpoint: Checkpoint | None = None
     started = time.perf_counter()
-    offset = 0
-    while offset < end:
-        records = await log.read(offset, limit=BATCH_LIMIT, wait_seconds=READ_SECONDS)
+    async for records in batches(log, BATCH_LIMIT):
         # On a thread, as the projector does: a client of Kafka whose loop stands still loses its requests.
         checkpoint, _ = await asyncio.to_thread(apply_batch, connection, checkpoint, records)
-        offset += len(records)
     took = time.perf_counter() - started
     connection.close()
     return took
@@ -86,7 +80,7 @@ async def keep_rows(log: EventLog, path: Path, kept: Path) -> None:
     connection = open_writer(path)
     checkpoint: Checkpoint | None = None
     with kept.open("wb") as file:
-        for records in await fetch(log, BARE_BATCH):
+        async for records in batches(log, BARE_BATCH):
             decoded, _ = decode_batch(records)
             writes = fold_batch(load_batch(connection, decoded, checkpoint), decoded)
             write_batch(connection, writes)

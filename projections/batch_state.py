@@ -2,8 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from types import MappingProxyType
-from typing import Any, Final, NamedTuple
+from typing import Any, NamedTuple
 
 from domain.event import Event
 from projections.checkpoint import Checkpoint
@@ -69,9 +68,6 @@ class EarlierEvent:
     sequence: int
 
 
-_NO_ITEMS: Final[Mapping[str, ItemRow]] = MappingProxyType({})
-
-
 @dataclass(frozen=True, slots=True)
 class OptOut:
     """An applied event after which something may no longer be sent."""
@@ -107,15 +103,11 @@ class BatchState:
 
     def put_item(self, holder_id: int, item: str, row: ItemRow) -> None:
         """Note an item, known beforehand or just folded."""
-        items = self.items.get(holder_id)
-        if items is None:
-            self.items[holder_id] = {item: row}
-        else:
-            items[item] = row
+        self.items.setdefault(holder_id, {})[item] = row
 
     def items_of(self, holder_id: int) -> Mapping[str, ItemRow]:
         """Those of its items that were looked for, or just folded."""
-        return self.items.get(holder_id, _NO_ITEMS)
+        return self.items.get(holder_id, {})
 
 
 @dataclass(slots=True)

@@ -110,7 +110,7 @@ class _BatchFold:
         changes: list[ShownChange] = []
         version: int | None = row.version if row is not None else 0
         if verdict.outcome is Outcome.APPLIED:
-            changes, version = self._apply(record.offset, event, holder)
+            changes, version = self._apply(record.offset, event, holder, row)
         if item is None:
             version = None
         self._add_history(record, event, holder, verdict, version, changes)
@@ -135,13 +135,15 @@ class _BatchFold:
         why = _misplaced(event.body, self.next_offset - 1) if verdict.outcome is Outcome.APPLIED else None
         return verdict if why is None else Verdict(Outcome.REJECTED, why)
 
-    def _apply(self, offset: int, event: Event, holder: HolderRow) -> tuple[list[ShownChange], int | None]:
+    def _apply(
+        self, offset: int, event: Event, holder: HolderRow, row_before: ItemRow | None
+    ) -> tuple[list[ShownChange], int | None]:
         if isinstance(event.body, LedgerSealed):
             self.sealed = True
         if holder.kind == HolderKind.ENVIRONMENT:
             self.environment_offset = offset
         reference = event_reference(event.event_id, self.position, self.recorded_at)
-        before = self._items_before(event, holder)
+        before = self._items_before(event, holder, row_before)
         after = fold(event.body, event.item, {item: row.stored.leaves for item, row in before.items()} if before else {})
         shown: list[ShownChange] = []
         version: int | None = None
@@ -169,11 +171,9 @@ class _BatchFold:
             holder.forgotten_offset = offset
         return shown, version
 
-    def _items_before(self, event: Event, holder: HolderRow) -> dict[str, ItemRow]:
-        item = event.item
-        if item is not None:
-            row = self.state.items_of(holder.id).get(item)
-            return {} if row is None else {item: row}
+    def _items_before(self, event: Event, holder: HolderRow, row: ItemRow | None) -> dict[str, ItemRow]:
+        if event.item is not None:
+            return {} if row is None else {event.item: row}
         if not touches_every_item(event.body):
             return {}
         return dict(sorted(self.state.items_of(holder.id).items()))

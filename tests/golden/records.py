@@ -4,7 +4,6 @@
 """
 
 import json
-from collections.abc import Mapping
 from dataclasses import dataclass, fields, is_dataclass
 from enum import Enum
 from pathlib import Path
@@ -42,7 +41,7 @@ def plain(value: Any) -> Any:
         return {"hex": value.hex()}
     if isinstance(value, Enum):
         return value.value
-    if isinstance(value, Mapping):
+    if isinstance(value, dict):
         return {key: plain(member) for key, member in value.items()}
     if isinstance(value, list | tuple):
         return [plain(item) for item in value]
